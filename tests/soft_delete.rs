@@ -96,6 +96,11 @@ fn a_restore_is_described_and_explained() {
     let parameters = document["paths"]["/tickets"]["get"]["parameters"].as_array().unwrap();
     let deleted = parameters.iter().find(|parameter| parameter["name"] == "deleted").unwrap();
     assert_eq!(deleted["schema"]["enum"], json!(["only"]));
+    let sort = parameters.iter().find(|parameter| parameter["name"] == "sort").unwrap();
+    assert_eq!(sort["schema"]["items"]["enum"], json!(["id", "deleted_at", "-id", "-deleted_at"]));
+    assert!(parameters.iter().any(|parameter| parameter["name"] == "filter[deleted_at][gte]"), "{parameters:?}");
+    let own = document["paths"]["/auth/me"]["get"]["parameters"].as_array().unwrap();
+    assert!(own.iter().all(|parameter| parameter["name"] != "deleted"), "{own:?}");
     let routes = command(gateway.folder()).args(["routes", "gateway.yaml"]).output().unwrap();
     let routes = String::from_utf8(routes.stdout).unwrap();
     assert!(routes.contains("/tickets[/{id}[/restore]]"), "{routes}");
@@ -118,6 +123,10 @@ fn a_deleted_account_cannot_sign_in_until_it_is_restored() {
     let refresh = json!({ "refresh_token": session.json()["refresh_token"] });
     assert_eq!(gateway.json("POST", "/auth/refresh", &refresh).status, 401);
     assert_eq!(gateway.send("GET", "/auth/me", &[("authorization", &bearer)], "").status, 404);
+    for query in ["deleted=only", "fields=id&deleted=only", "%64eleted=only"] {
+        let own = gateway.send("GET", &format!("/auth/me?{query}"), &[("authorization", &bearer)], "");
+        assert_eq!((own.status, &own.json()["message"]), (400, &json!("deleted: unknown parameter")), "{query}");
+    }
     // Someone else takes the address, and gives it up again.
     let other = made(&gateway, "/users", &json!({ "email": "ADA@example.com" }));
     assert_eq!(send(&gateway, "POST", &format!("/users/{id}/restore")).status, 409);

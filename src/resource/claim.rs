@@ -11,6 +11,11 @@ const TIMES: [&str; 5] = ["exp", "nbf", "iat", "auth_time", UPDATED];
 /// Some issuers write it as text.
 const UPDATED: &str = "updated_at";
 
+/// Whether the claim `name` is a time.
+pub fn is_time(name: &str) -> bool {
+    TIMES.contains(&name)
+}
+
 /// Whether the claim `name` is a time, and [`claim`] never reads a time as a value of `kind`.
 pub fn never_fits(name: &str, kind: &FieldType) -> bool {
     use FieldType as T;
@@ -54,7 +59,7 @@ pub fn unknown_word(text: &str) -> Option<String> {
     Some(format!("$claims.{}", if is_caller { "sub" } else { name }))
 }
 
-/// The claim `name`, in the JSON form that values of `kind` have; `None` if it is absent or null. Claims such as `sub`
+/// The claim `name`, in the JSON form that values of `kind` have; `None` if it is absent, null or an empty text. Claims such as `sub`
 /// are always text (RFC 7519 section 4.1.2): for a number or a truth the text is read, in its one canonical spelling,
 /// so that no two subjects are the same value. A claim that is a time is read as a moment for a datetime. What cannot be read
 /// stays as it is, and is not a value of the type; a number is not read as text, and one with more digits than a double
@@ -67,6 +72,8 @@ pub fn claim(identity: &Identity, name: &str, kind: &FieldType) -> Option<Value>
     };
     match (kind, &value) {
         (_, Value::Null) => None,
+        // An issuer that does not know a claim may write it all the same: no one is the owner, or the tenant, without a name.
+        (_, Value::String(text)) if text.is_empty() => None,
         (FieldType::Datetime, Value::Number(seconds)) if TIMES.contains(&name) => {
             Some(moment::since_1970(seconds).map_or(value, Value::String))
         }

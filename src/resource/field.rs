@@ -15,6 +15,7 @@ use serde_json::{Number, Value};
 use std::cmp::Ordering;
 
 /// A field of a resource.
+#[derive(Clone)]
 pub struct Field {
     pub name: String,
     pub kind: FieldType,
@@ -59,6 +60,7 @@ pub struct Field {
 }
 
 /// The resource that a field refers to.
+#[derive(Clone)]
 pub struct Reference {
     /// Its name.
     pub to: String,
@@ -69,6 +71,8 @@ pub struct Reference {
     pub expand: bool,
     /// Its fields, for access rules.
     pub fields: Vec<Field>,
+    /// The position of the field of its preset, if items of both resources belong to the same owner or tenant.
+    pub belongs: Option<usize>,
 }
 
 /// Where a value comes from if not from the client.
@@ -109,7 +113,7 @@ impl Source {
 }
 
 /// A minimum or maximum.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Bound {
     /// Characters of a text, or items of a list.
     Count(usize),

@@ -6,10 +6,12 @@ use super::json::Json;
 use super::moment;
 use super::store::Param;
 use super::table::ColumnType;
+use std::sync::Arc;
 use url::Url;
 use uuid::Uuid;
 
 /// The type of a field, compiled.
+#[derive(Clone)]
 pub enum FieldType {
     String,
     Text,
@@ -23,7 +25,7 @@ pub enum FieldType {
     Datetime,
     Date,
     Enum(Vec<String>),
-    Json(Option<Box<jsonschema::Validator>>),
+    Json(Option<Arc<jsonschema::Validator>>),
     Password,
 }
 
@@ -281,7 +283,7 @@ mod tests {
     #[test]
     fn a_schema_is_obeyed_and_its_refusal_keeps_the_value_to_itself() {
         let schema = jsonschema::options().build(&json!({"type": "object", "maxProperties": 1})).unwrap();
-        let kind = FieldType::Json(Some(Box::new(schema)));
+        let kind = FieldType::Json(Some(Arc::new(schema)));
         assert_eq!(kind.read(json!({"a": 1})), Ok(Param::Text("{\"a\":1}".into())));
         let refused = kind.read(json!(["secret"])).unwrap_err();
         assert!(!format!("{refused:?}").contains("secret"));

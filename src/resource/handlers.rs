@@ -2,6 +2,7 @@
 
 mod address;
 pub(super) mod api;
+mod belonging;
 mod bulk;
 mod change;
 mod conditions;
@@ -14,6 +15,7 @@ mod links;
 mod list;
 mod many;
 mod new_row;
+mod parents;
 mod prefer;
 mod proposal;
 mod read;
@@ -36,11 +38,12 @@ use super::measure::Statements;
 use super::model::Model;
 use super::password::Hasher;
 use super::query;
+use super::refusal::refusal;
 use super::relations::Relations;
 use super::store::Store;
 use super::validate::Purpose;
 use crate::config::document::resource::{Operation, Patch, Put};
-use gatewright_sdk::{AppliedRule, Body, Facts, HttpService, Problem, Reply, Request, Response};
+use gatewright_sdk::{AppliedRule, Body, Detail, Facts, HttpService, Problem, Reply, Request, Response};
 use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode};
 use std::sync::Arc;
@@ -59,7 +62,7 @@ pub fn api(
         let (store, hasher, statements) = (Arc::clone(&store), Arc::clone(&hasher), Arc::clone(&statements));
         Arc::new(Api { model, deleted, store, hasher, statements, relations, watch, list_tags })
     };
-    let deleted = model.deleted.clone().map(|deleted| made(deleted, None));
+    let deleted = model.deleted.clone().filter(|_| model.shows_deleted()).map(|deleted| made(deleted, None));
     made(model, deleted)
 }
 
@@ -81,10 +84,13 @@ pub fn service_under(api: &Arc<Api>, at: &str, field: &str) -> HttpService {
     })
 }
 
-/// Its items alone, whatever the path of a request.
+/// Its items alone, whatever the path of a request, and no deleted ones.
 pub(super) fn items(api: &Arc<Api>) -> HttpService {
     let api = Arc::clone(api);
-    HttpService::from_call(move |request| answer(&api, request, usize::MAX))
+    HttpService::from_call(move |request| match query::asks_for_deleted(request.uri().query()) {
+        true => Reply::ready(refusal(vec![Detail::parameter("deleted", "unknown", "unknown parameter")])),
+        false => answer(&api, request, usize::MAX),
+    })
 }
 
 fn segments(path: &str) -> usize {

@@ -3,8 +3,10 @@
 //!
 //! Passwords are no part of what is compared or stored: a hash that is fast to compute would help to guess them.
 
+use super::access::note_claim;
 use super::dialect::Dialect;
 use super::digest::Digest;
+use super::field::Source;
 use super::field_type::FieldType;
 use super::model::Model;
 use super::sessions::now;
@@ -84,8 +86,13 @@ pub struct Replay {
 }
 
 impl Attempt {
-    /// `path` is the collection, as the client sent it.
-    pub fn new(model: &Model, key: String, identity: Option<&Identity>, path: &str, sent: Sent<'_>) -> Self {
+    /// `path` is the collection, as the client sent it. `targets` are the resources that the fields of `model` refer to.
+    pub fn new<'a>(
+        (model, targets): (&Model, impl Iterator<Item = &'a Model>),
+        key: String,
+        identity: Option<&Identity>,
+        (path, sent): (&str, Sent<'_>),
+    ) -> Self {
         let mut digest = Digest::new("gatewright idempotency");
         digest.text(path);
         let items = match sent {
@@ -103,9 +110,7 @@ impl Attempt {
                 }
             }
         }
-        // Issuers may use the same subject.
-        let issuer = identity.and_then(|identity| identity.claims.get("iss")?.as_str()).unwrap_or_default();
-        let caller = identity.map_or_else(String::new, |who| format!("{} {issuer} {}", who.method, who.subject));
+        let caller = identity.map(|identity| caller(model, targets, identity)).unwrap_or_default();
         Self {
             place: [Param::Text(model.table.name.clone()), Param::Text(caller), Param::Text(key)],
             fingerprint: URL_SAFE_NO_PAD.encode(digest.finish::<32>()),
@@ -185,6 +190,28 @@ impl Attempt {
         );
         [forget, Sql::new(insert, values), Sql::new(sweep, [Param::Integer(now), Param::Integer(SWEPT)])]
     }
+}
+
+/// The caller, and everything that the access rules and the values of new items read from it: the same subject may act for several
+/// tenants, and what it creates for one is not shown to another.
+fn caller<'a>(model: &Model, targets: impl Iterator<Item = &'a Model>, identity: &Identity) -> String {
+    // Issuers may use the same subject.
+    let issuer = identity.claims.get("iss").and_then(|issuer| issuer.as_str()).unwrap_or_default();
+    let mut digest = Digest::new("gatewright caller");
+    for text in [identity.method.as_ref(), issuer, &identity.subject] {
+        digest.text(text);
+    }
+    model.rules.all().for_each(|rule| rule.note(identity, &mut digest));
+    for field in &model.fields {
+        for source in field.on_create.iter().chain(&field.default) {
+            if let Source::Claim(name) = source {
+                note_claim(name, identity, &mut digest);
+            }
+        }
+    }
+    targets.for_each(|target| target.rules.read.note(identity, &mut digest));
+    let digest = URL_SAFE_NO_PAD.encode(digest.finish::<16>());
+    format!("{} {issuer} {} {digest}", identity.method, identity.subject)
 }
 
 /// The start of a response: the id comes first.

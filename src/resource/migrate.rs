@@ -234,7 +234,17 @@ pub fn plan(
     }
     // Tables may refer to each other, so all of them exist first.
     steps.extend(references);
-    if refused.is_empty() { Ok(steps) } else { Err(refused) }
+    if refused.is_empty() { Ok(steps) } else { Err(once(refused)) }
+}
+
+/// What is wrong with a table is not said again about the table of its deleted items.
+fn once(mut refused: Vec<RefusedTable>) -> Vec<RefusedTable> {
+    let said: Vec<_> = refused.iter().map(|one| (one.code, one.table.clone(), one.column.clone())).collect();
+    refused.retain(|one| {
+        let live = one.table.as_deref().and_then(live_name);
+        live.is_none_or(|live| !said.contains(&(one.code, Some(live.to_owned()), one.column.clone())))
+    });
+    refused
 }
 
 fn refer(table: &Table, column: &Column) -> Option<Step> {

@@ -12,6 +12,7 @@ pub mod sharing;
 mod tests;
 
 pub use self::access::fixed_conditions;
+use self::access::preset::Belonging;
 pub(super) use self::fields::names::taken;
 use self::others::Others;
 pub(super) use self::settings::is_identifier;
@@ -41,6 +42,7 @@ pub const OPERATIONS: [Operation; 5] =
     [Operation::List, Operation::Read, Operation::Create, Operation::Update, Operation::Delete];
 
 /// A resource, ready to serve.
+#[derive(Clone)]
 pub struct Model {
     pub name: Arc<str>,
     /// The store that keeps it, by name.
@@ -80,6 +82,7 @@ pub struct Model {
 }
 
 /// What requests with a list may do.
+#[derive(Clone)]
 pub struct Bulk {
     pub create: bool,
     pub upsert: Option<Upsert>,
@@ -96,6 +99,7 @@ pub struct Upsert {
 }
 
 /// Who may do what, by operation.
+#[derive(Clone)]
 pub struct Rules {
     pub list: KeyedRule,
     pub read: KeyedRule,
@@ -106,6 +110,8 @@ pub struct Rules {
     pub delete: KeyedRule,
     /// Also who may see deleted items.
     pub restore: KeyedRule,
+    /// To whom items belong, if a preset says so.
+    pub preset: Option<Belonging>,
 }
 
 /// A rule and its key in the file: `access.read`, or `access.default`.
@@ -124,6 +130,12 @@ impl Deref for KeyedRule {
 }
 
 impl Rules {
+    /// Those of all operations.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Rule> {
+        let always = [&self.list, &self.read, &self.create, &self.update, &self.delete, &self.restore];
+        always.into_iter().chain(&self.update_check).map(|keyed| &keyed.rule)
+    }
+
     /// Whether the response to an update depends on the caller.
     pub fn update_asks_who(&self) -> bool {
         self.update.asks_who() || self.update_check.as_ref().is_some_and(|check| check.asks_who())
@@ -232,6 +244,17 @@ impl Model {
         self.has(operation)
     }
 
+    /// The preset and its field, if there are callers who say to whom a new item belongs.
+    pub(super) fn excepted(&self) -> Option<(&Belonging, &Field)> {
+        let preset = self.rules.preset.as_ref().filter(|preset| preset.has_exceptions())?;
+        Some((preset, self.fields.get(preset.field).filter(|field| !field.hidden)?))
+    }
+
+    /// Whether requests can ask for its deleted items: only if they can be restored.
+    pub fn shows_deleted(&self) -> bool {
+        self.deleted.is_some() && self.has(Operation::Restore)
+    }
+
     pub(super) fn has(&self, operation: Operation) -> bool {
         self.operations.contains(&operation)
     }
@@ -240,19 +263,6 @@ impl Model {
 /// Compiles the resource `name` for a kind of store. `production` is the word of `environment`.
 /// Finds every fault, not only the first; paths are relative to `resources.<name>`.
 pub fn compile(
-    (name, spec): (&str, &Resource),
-    others: Others<'_>,
-    dialect: Dialect,
-    production: bool,
-) -> Result<Model, Vec<Fault>> {
-    let mut model = compile_one((name, spec), others, dialect, production)?;
-    if spec.soft_delete.on {
-        model.deleted = Some(Arc::new(deleted::of(compile_one((name, spec), others, dialect, false)?, spec, dialect)));
-    }
-    Ok(model)
-}
-
-fn compile_one(
     (name, spec): (&str, &Resource),
     others: Others<'_>,
     dialect: Dialect,
@@ -276,7 +286,7 @@ fn compile_one(
         spec.id.generate.unwrap_or(if spec.id.r#type == IdKind::Integer { Generate::Auto } else { Generate::V7 });
     let table = table(table_name, spec, &fields, indexes);
     let (collection, item) = allow(&operations, spec);
-    Ok(Model {
+    let mut model = Model {
         name: name.into(),
         store: spec.store.clone(),
         deleted: None,
@@ -305,7 +315,11 @@ fn compile_one(
         is_referenced: others.refer_to(name),
         names: fields.iter().map(|field| field.name.clone()).collect(),
         fields,
-    })
+    };
+    if spec.soft_delete.on {
+        model.deleted = Some(Arc::new(deleted::of(model.clone(), spec, dialect)));
+    }
+    Ok(model)
 }
 
 /// For tests: a resource that refers to no other.

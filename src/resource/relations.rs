@@ -71,6 +71,11 @@ impl Relations {
         Self { targets, cascade, restore, watches }
     }
 
+    /// What its fields refer to.
+    pub fn targets(&self) -> impl Iterator<Item = &Model> {
+        self.targets.iter().flatten().map(|target| &**target)
+    }
+
     /// What the field at `position` refers to.
     pub fn target(&self, position: usize) -> Option<&Arc<Model>> {
         self.targets.get(position)?.as_ref()

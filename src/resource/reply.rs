@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use std::io::Write;
 
 /// The JSON form of a resource's rows.
+#[derive(Clone)]
 pub struct Shape {
     columns: Vec<Shown>,
     /// Over all that decides what a body looks like.
@@ -22,6 +23,7 @@ pub struct Shape {
 }
 
 /// A column of a response.
+#[derive(Clone)]
 struct Shown {
     /// Its position in the statement.
     position: usize,

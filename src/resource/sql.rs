@@ -19,6 +19,7 @@ pub const ID: usize = 1;
 pub const FIRST_FIELD: usize = 2;
 
 /// The fixed pieces of a resource's statements.
+#[derive(Clone)]
 pub struct Texts {
     dialect: Dialect,
     /// Quoted names.
@@ -176,7 +177,7 @@ impl Texts {
     }
 
     /// The same for what a field of an item refers to now: `own` is the resource of that item.
-    pub fn referred_by(&self, own: &Self, position: usize, id: Param) -> Sql {
+    pub fn referred_by(&self, own: &Self, position: usize, id: Param, condition: Option<&Predicate>) -> Sql {
         let column = own.columns.get(position).map_or("NULL", String::as_str);
         let text = format!(
             "SELECT {} FROM {} WHERE \"id\" = (SELECT {column} FROM {} WHERE ",
@@ -185,6 +186,10 @@ impl Texts {
         let mut sql = Sql { text, parameters: Vec::new() };
         own.is_id(&mut sql, id);
         sql.text.push(')');
+        if let Some(condition) = condition {
+            sql.text.push_str(" AND ");
+            self.predicate(&mut sql, condition);
+        }
         sql.text.push_str(self.dialect.shared());
         sql
     }

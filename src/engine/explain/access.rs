@@ -26,7 +26,7 @@ pub(super) fn rules(route: &PlannedRoute, model: &Model, method: &Method, uri: &
     };
     let segments = |path: &str| path.trim_end_matches('/').matches('/').count();
     let depth = segments(uri.path()).saturating_sub(segments(collection));
-    let of_deleted = model.deleted.is_some()
+    let of_deleted = model.shows_deleted()
         && uri.query().is_some_and(|query| query.split('&').any(|pair| pair.split('=').next() == Some("deleted")));
     let operations: &[(Operation, &'static str)] = match (method.as_str(), depth) {
         ("GET" | "HEAD", 0 | 1) if of_deleted => &[(Operation::Restore, "restore")],

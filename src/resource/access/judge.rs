@@ -34,6 +34,11 @@ impl Rule {
         }
     }
 
+    /// Whether it allows this caller everything.
+    pub fn holds(&self, columns: Columns<'_>, identity: Option<&Identity>) -> bool {
+        matches!(self.judge(columns, identity), Judgement::Yes)
+    }
+
     fn judge(&self, columns: Columns<'_>, identity: Option<&Identity>) -> Judgement {
         let known = |holds: bool| if holds { Judgement::Yes } else { Judgement::No };
         match self {

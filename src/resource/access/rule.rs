@@ -2,6 +2,8 @@
 
 use super::columns::{Columns, Compared};
 use crate::config::document::resource::{FilterOp, OneOrMany};
+use crate::resource::claim::is_time;
+use crate::resource::digest::Digest;
 use crate::resource::predicate::{Column, Comparison};
 use crate::resource::store::Param;
 use gatewright_sdk::Identity;
@@ -72,6 +74,32 @@ impl Rule {
         }
     }
 
+    /// Whether it depends on the item.
+    pub fn is_about_items(&self) -> bool {
+        match self {
+            Self::Where(_) => true,
+            Self::All(rules) | Self::Any(rules) => rules.iter().any(Self::is_about_items),
+            _ => false,
+        }
+    }
+
+    /// Adds everything that it reads from a caller: equal for callers whom it allows the same.
+    pub fn note(&self, identity: &Identity, digest: &mut Digest) {
+        let mut holds = |holds: bool| digest.number(u64::from(holds));
+        match self {
+            Self::Always | Self::Never | Self::Authenticated => {}
+            Self::Role(roles) => holds(roles.0.iter().any(|role| identity.has_role(role))),
+            Self::Scope(scopes) => holds(scopes.0.iter().any(|scope| identity.has_scope(scope))),
+            Self::Claim(name, value) => holds(identity.claims.get(name) == Some(value)),
+            Self::Where(condition) => {
+                if let Operand::Claim(name) = &condition.operand {
+                    note_claim(name, identity, digest);
+                }
+            }
+            Self::All(rules) | Self::Any(rules) => rules.iter().for_each(|rule| rule.note(identity, digest)),
+        }
+    }
+
     /// Whether the response depends on the caller.
     pub fn asks_who(&self) -> bool {
         match self {
@@ -80,6 +108,22 @@ impl Rule {
             Self::Where(condition) => matches!(condition.operand, Operand::Claim(_)),
             Self::All(rules) | Self::Any(rules) => rules.iter().any(Self::asks_who),
         }
+    }
+}
+
+/// Adds a claim, unless it is a time: a new token of the same caller has another one.
+pub fn note_claim(name: &str, identity: &Identity, digest: &mut Digest) {
+    if is_time(name) {
+        return;
+    }
+    match identity.claims.get(name) {
+        // Some issuers write the same list in another order each time.
+        Some(Value::Array(items)) => {
+            let mut items: Vec<String> = items.iter().map(Value::to_string).collect();
+            items.sort_unstable();
+            digest.text(&format!("[{}]", items.join(",")));
+        }
+        claim => digest.text(&claim.map(Value::to_string).unwrap_or_default()),
     }
 }
 

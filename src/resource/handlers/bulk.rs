@@ -1,6 +1,7 @@
 //! POST of a list: several new items, all or none; or one by one, with `Prefer: handling=lenient`.
 
 use super::api::{Api, within};
+use super::belonging;
 use super::many::{Outcome, all, sort_key};
 use super::new_row::{Creator, NewRow, check, has_password, insert as insert_one, inserted, row_for};
 use super::references::{References, Sights};
@@ -9,7 +10,7 @@ use super::repeats::replayed;
 use super::shared_references::{SharedLooks, SharedSeen};
 use super::under::Under;
 use crate::config::document::resource::IdKind;
-use crate::resource::body::{self, Entries};
+use crate::resource::body;
 use crate::resource::dialect::Dialect;
 use crate::resource::idempotency::{Attempt, Replay, Sent};
 use crate::resource::model::Model;
@@ -17,7 +18,7 @@ use crate::resource::predicate::Predicate;
 use crate::resource::refusal::{ListFaults, texts};
 use crate::resource::reply;
 use crate::resource::store::{Decision, Error, Found, Param, Sql};
-use crate::resource::validate::{self, Purpose, Values};
+use crate::resource::validate::Values;
 use crate::resource::version;
 use gatewright_sdk::{Problem, Response};
 use http::StatusCode;
@@ -38,13 +39,13 @@ pub(super) async fn create(
         return Err(Problem::validation(text));
     }
     let items = body::parse_list(bytes, &model.names, model.bulk.max)?.into_iter();
-    let items = items.map(|item| judge(model, item, under));
+    let items = items.map(|item| belonging::judge(model, item?, (creator.identity, under)));
     // What a key stands for is done completely or not at all, so it decides.
     if lenient && key.is_none() {
         return Ok(one_by_one(api, creator, items.collect(), (sights, under)).await);
     }
     let items = all(items)?;
-    let attempt = key.map(|key| Attempt::new(model, key, creator.identity, creator.collection, Sent::List(&items)));
+    let attempt = key.map(|key| api.attempt(key, creator.identity, creator.collection, Sent::List(&items)));
     if let Some(attempt) = &attempt
         && let Some(replay) = api.replay(attempt).await?
     {
@@ -58,13 +59,6 @@ pub(super) async fn create(
     };
     let body = body_of(model, rows.iter().zip(&ids));
     Ok(reply::json(StatusCode::CREATED, body, model.rules.create.asks_who()))
-}
-
-fn judge(model: &Model, item: Result<Entries, Problem>, under: Option<&Under>) -> Result<Values, Problem> {
-    match under {
-        None => validate::judge(model, item?, Purpose::Create),
-        Some(under) => under.values(model, item?, Purpose::Create),
-    }
 }
 
 /// The rows of a list, and what they refer to.
@@ -83,7 +77,7 @@ impl NewList {
         let rows = self.rows.iter().zip(self.references.iter());
         let checked = rows.map(|(row, references)| {
             let seen = seen.of(references, None);
-            seen.check(model, true, |_| true)?;
+            seen.check((model, &row.fields), true, |_| true)?;
             let id = row.id.as_ref().unwrap_or(&Param::Null);
             check(self.condition.as_ref(), id, &row.fields, &seen.rows(model, true))
         });

@@ -2,6 +2,7 @@
 
 use super::address;
 use super::api::Api;
+use super::belonging;
 use super::bulk;
 use super::input::{ACCEPT_POST, POSTED, check_accept};
 use super::new_row::{Creator, insert, row_for};
@@ -13,7 +14,7 @@ use super::repeats::replayed;
 use super::row::Built;
 use super::under::Under;
 use crate::resource::body;
-use crate::resource::idempotency::{self, Attempt, Sent};
+use crate::resource::idempotency::{self, Sent};
 use crate::resource::media;
 use crate::resource::model::Model;
 use crate::resource::predicate::Predicate;
@@ -85,8 +86,8 @@ async fn create(
     if api.model.bulk.create && body::is_list(&bytes) {
         return bulk::create(api, &creator, (key, lenient), &bytes, (&sights, under.as_ref())).await;
     }
-    let values = api.judge(&bytes, Purpose::Create, under.as_ref())?;
-    let attempt = key.map(|key| Attempt::new(&api.model, key, identity, &collection, Sent::Item(&values)));
+    let values = belonging::judge(&api.model, body::parse(&bytes, &api.model.names)?, (identity, under.as_ref()))?;
+    let attempt = key.map(|key| api.attempt(key, identity, &collection, Sent::Item(&values)));
     if let Some(attempt) = &attempt
         && let Some(replay) = api.replay(attempt).await?
     {
@@ -120,16 +121,11 @@ pub(super) fn created(model: &Model, path: &str, row: &Built<'_>) -> Response {
 }
 
 impl Api {
-    /// Reads and validates the body.
+    /// Reads and validates the body of a change.
     pub(super) async fn values(&self, request: Request, purpose: Purpose) -> Result<Values, Problem> {
         let under = Under::of(self, &request)?;
         let bytes = body::read(request.into_body(), self.model.body_limit).await?;
-        self.judge(&bytes, purpose, under.as_ref())
-    }
-
-    /// Validates a body.
-    fn judge(&self, bytes: &[u8], purpose: Purpose, under: Option<&Under>) -> Result<Values, Problem> {
-        let entries = body::parse(bytes, &self.model.names)?;
+        let entries = body::parse(&bytes, &self.model.names)?;
         match under {
             None => validate::judge(&self.model, entries, purpose),
             Some(under) => under.values(&self.model, entries, purpose),

@@ -1,6 +1,7 @@
 //! New rows: their values, what they must fulfil, and how they are stored.
 
 use super::api::{Api, within};
+use super::belonging;
 use super::row::Built;
 use crate::config::document::resource::{Generate, IdKind};
 use crate::resource::field::{Field, Source};
@@ -105,6 +106,7 @@ pub(super) fn row(
             (None, None) => Param::Null,
         });
     }
+    belonging::check(model, &row)?;
     Ok((id, row))
 }
 

@@ -125,7 +125,7 @@ impl Proposal {
         if written.is_empty() {
             return Ok(RowChange { version, id: Some(id), fields, written, is_new: false });
         }
-        seen.check(&self.model, false, |at| written.iter().any(|(changed, _)| *changed == at))?;
+        seen.check((&self.model, &fields), false, |at| written.iter().any(|(changed, _)| *changed == at))?;
         written.extend(self.stamps());
         for (at, value) in &written {
             if let Some(field) = fields.get_mut(*at) {
@@ -152,7 +152,7 @@ impl Proposal {
         }
         let (id, fields) = new_row::row(&self.model, values, self.identity.as_deref(), self.at)?;
         self.under.as_ref().map_or(Ok(()), |under| under.holds(&fields))?;
-        seen.check(&self.model, true, |_| true)?;
+        seen.check((&self.model, &fields), true, |_| true)?;
         let shown = id.as_ref().unwrap_or(&Param::Null);
         new_row::check(condition.as_ref(), shown, &fields, &seen.rows(&self.model, true))?;
         Ok(RowChange { version: self.version, id, fields, written: Vec::new(), is_new: true })

@@ -2,6 +2,7 @@
 //! that is not there and one that is not shown get the same response.
 
 use super::api::Api;
+use super::many::sort_key;
 use super::row::parts;
 use crate::resource::field::Field;
 use crate::resource::model::Model;
@@ -34,7 +35,15 @@ pub(super) enum Why {
 impl Why {
     /// Whether the client named it: then the caller must be allowed to see it.
     pub(super) const fn is_named(self) -> bool {
-        matches!(self, Self::Named | Self::Path | Self::PathIfNew)
+        matches!(self, Self::Named) || self.is_path()
+    }
+
+    const fn is_path(self) -> bool {
+        matches!(self, Self::Path | Self::PathIfNew)
+    }
+
+    const fn is_set(self) -> bool {
+        matches!(self, Self::Set | Self::SetIfNew)
     }
 }
 
@@ -80,7 +89,7 @@ impl References {
     /// Adds a look at what the field of the row with this `id` refers to now.
     pub(super) fn add_current(&mut self, api: &Api, field: usize, id: &Param) {
         let Some(target) = api.relations.target(field) else { return };
-        let sql = (!self.shared).then(|| target.sql.referred_by(&api.model.sql, field, id.clone()));
+        let sql = (!self.shared).then(|| target.sql.referred_by(&api.model.sql, field, id.clone(), None));
         self.looks.push(Look { field, why: Why::Current, id: None, sql });
     }
 
@@ -116,24 +125,34 @@ pub(super) struct Seen<'a> {
 }
 
 impl Seen<'_> {
-    /// The rejection, if one of the `changed` fields refers to an item that was not found.
-    pub(super) fn check(&self, model: &Model, is_new: bool, changed: impl Fn(usize) -> bool) -> Result<(), Problem> {
+    /// The rejection, if one of the `changed` fields of a `row` refers to an item that was not found, or that belongs to another owner or
+    /// tenant than the row.
+    pub(super) fn check(
+        &self,
+        (model, row): (&Model, &[Param]),
+        is_new: bool,
+        changed: impl Fn(usize) -> bool,
+    ) -> Result<(), Problem> {
         let mut details = Vec::new();
-        for (look, row) in self.looks.iter().zip(&self.rows) {
+        for (look, found) in self.looks.iter().zip(&self.rows) {
             let counts = match look.why {
                 Why::Current => false,
                 Why::SetIfNew | Why::PathIfNew => is_new,
                 Why::Path => true,
                 Why::Named | Why::Set => is_new || changed(look.field),
             };
-            let Some(field) = model.fields.get(look.field).filter(|_| counts && row.is_none()) else { continue };
-            match look.why {
-                Why::Path | Why::PathIfNew => return Err(Problem::not_found()),
-                Why::Set | Why::SetIfNew if field.read_only || field.hidden => {
-                    return Err(Problem::forbidden().log_reason(format!("reference_missing:{}", field.name)));
-                }
-                _ => details.push(missing(field)),
+            let Some(field) = model.fields.get(look.field).filter(|_| counts) else { continue };
+            let strange = found.as_ref().and_then(|found| stranger(model, row, field, found));
+            let (reason, detail) = match (found, strange) {
+                (None, _) if look.why.is_path() => return Err(Problem::not_found()),
+                (None, _) => ("reference_missing", missing(field)),
+                (Some(_), Some(strange)) => ("reference_elsewhere", strange),
+                (Some(_), None) => continue,
+            };
+            if look.why.is_set() && (field.read_only || field.hidden) {
+                return Err(Problem::forbidden().log_reason(format!("{reason}:{}", field.name)));
             }
+            details.push(detail);
         }
         if details.is_empty() { Ok(()) } else { Err(refusal(details)) }
     }
@@ -158,6 +177,19 @@ impl Seen<'_> {
 fn missing(field: &Field) -> Detail {
     let detail = field.broken("reference", "refers to an item that does not exist");
     detail.help("send the id of an item that exists and that you may read")
+}
+
+/// What is wrong if the item that was `found` belongs to another owner or tenant than the `row` whose `field` refers to it.
+pub(super) fn stranger(model: &Model, row: &[Param], field: &Field, found: &[Param]) -> Option<Detail> {
+    let (preset, theirs) = (model.rules.preset.as_ref()?, field.reference.as_ref()?.belongs?);
+    let same = match (row.get(preset.field), found.get(theirs)) {
+        (Some(Param::Null), _) | (_, Some(Param::Null)) => false,
+        (Some(own), Some(other)) => sort_key(own) == sort_key(other),
+        _ => false,
+    };
+    let whose = preset.whose();
+    let detail = || field.broken("reference", format!("refers to an item of another {whose}"));
+    (!same).then(|| detail().help(format!("send the id of an item of the same {whose}")))
 }
 
 /// Whether `check` asks about what the field refers to.

@@ -30,7 +30,7 @@ pub(super) async fn store(
         // Hashing is expensive: a request that will be rejected anyway is rejected first. The write checks again.
         let found = api.look(&references).await?;
         let seen = references.seen(found);
-        seen.check(model, true, |_| true)?;
+        seen.check((model, &fields), true, |_| true)?;
         check(condition.as_ref(), &known, &fields, &seen.rows(model, true))?;
         api.check_taken(id.as_ref(), true, &fields).await?;
         for (position, value) in fields.iter_mut().enumerate() {
@@ -99,7 +99,7 @@ pub(super) async fn insert(
         let known = row.id.as_ref().unwrap_or(&Param::Null);
         let seen = references.seen(found);
         let rows = seen.rows(&model, true);
-        let checked = seen.check(&model, true, |_| true);
+        let checked = seen.check((&model, &row.fields), true, |_| true);
         if let Err(problem) = checked.and_then(|()| check(condition.as_ref(), known, &row.fields, &rows)) {
             return Decision::leave(Err(problem));
         }

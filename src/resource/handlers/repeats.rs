@@ -2,11 +2,11 @@
 
 use super::address;
 use super::api::{Api, within};
-use crate::resource::idempotency::{Attempt, REPLAYED, Replay};
+use crate::resource::idempotency::{Attempt, REPLAYED, Replay, Sent};
 use crate::resource::model::Model;
 use crate::resource::reply;
 use crate::resource::store::Found;
-use gatewright_sdk::{Problem, Response};
+use gatewright_sdk::{Identity, Problem, Response};
 use http::header::{ETAG, LOCATION};
 use http::{HeaderValue, StatusCode};
 
@@ -25,6 +25,17 @@ pub(super) fn replayed(model: &Model, path: &str, replay: Replay) -> Response {
 }
 
 impl Api {
+    /// A create with a key.
+    pub(super) fn attempt(
+        &self,
+        key: String,
+        identity: Option<&Identity>,
+        collection: &str,
+        sent: Sent<'_>,
+    ) -> Attempt {
+        Attempt::new((&self.model, self.relations.targets()), key, identity, (collection, sent))
+    }
+
     /// The response that a key stands for.
     pub(super) async fn replay(&self, attempt: &Attempt) -> Result<Option<Replay>, Problem> {
         let look = attempt.look();

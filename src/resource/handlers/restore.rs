@@ -3,21 +3,21 @@
 use super::api::{Api, told, within};
 use super::conditions::Conditions;
 use super::input::{check_accept, path_id};
-use super::references::References;
+use super::parents::Parents;
 use super::row::{Built, parts};
 use super::under::Under;
 use crate::config::document::resource::Operation;
 use crate::resource::access::Rule;
+use crate::resource::body;
 use crate::resource::field::Source;
 use crate::resource::model::Model;
 use crate::resource::moment::Moment;
 use crate::resource::predicate::Predicate;
 use crate::resource::query;
-use crate::resource::refusal::texts;
 use crate::resource::reply::{self, Selection, version};
 use crate::resource::store::{Decision, Error, Found, Param, Sql};
 use crate::resource::version;
-use gatewright_sdk::{AppliedRule, Body, Detail, Problem, Reply, Request, Response};
+use gatewright_sdk::{AppliedRule, Body, Problem, Reply, Request, Response};
 use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode};
 use std::sync::Arc;
@@ -37,7 +37,8 @@ pub(super) fn answer(api: &Arc<Api>, request: Request) -> Reply {
     let reply = match span.in_scope(|| prepare(api, deleted, &request)) {
         Ok(asked) => {
             let (api, deleted) = (Arc::clone(api), Arc::clone(deleted));
-            let work = async move { restore(&api, &deleted, asked).await.unwrap_or_else(Response::from) };
+            let body = request.into_body();
+            let work = async move { restore(&api, &deleted, asked, body).await.unwrap_or_else(Response::from) };
             Reply::pending(work.instrument(span))
         }
         Err(problem) => Reply::ready(problem),
@@ -66,7 +67,7 @@ struct Asked {
     only: Option<Predicate>,
     conditions: Conditions,
     /// The items that the deleted one refers to.
-    references: References,
+    parents: Parents,
 }
 
 fn prepare(api: &Api, deleted: &Api, request: &Request) -> Result<Asked, Problem> {
@@ -76,21 +77,8 @@ fn prepare(api: &Api, deleted: &Api, request: &Request) -> Result<Asked, Problem
     let under = Under::of(api, request)?.map(|under| under.condition()).transpose()?;
     let id = path_id(model, request)?;
     query::none(request.uri().query())?;
-    let mut references = References::default();
-    for at in outside(model) {
-        references.add_current(deleted, at, &id);
-    }
-    let only = Predicate::and(under, only);
-    Ok(Asked { id, only, conditions: Conditions::of(model, request)?, references })
-}
-
-/// The fields that refer to items of other resources. Those of the same resource may come back with the item.
-fn outside(model: &Model) -> impl Iterator<Item = usize> {
-    let fields = model.fields.iter().enumerate();
-    let refers = |to: &str| to != &*model.name;
-    fields
-        .filter(move |(_, field)| field.reference.as_ref().is_some_and(|reference| refers(&reference.to)))
-        .map(|(at, _)| at)
+    let (only, parents) = (Predicate::and(under, only), Parents::of(api, deleted, request, &id));
+    Ok(Asked { id, only, conditions: Conditions::of(model, request)?, parents })
 }
 
 /// The item as it is after the restore.
@@ -100,11 +88,15 @@ struct Restored {
     fields: Vec<Param>,
 }
 
-async fn restore(api: &Arc<Api>, deleted: &Api, asked: Asked) -> Result<Response, Problem> {
+async fn restore(api: &Arc<Api>, deleted: &Api, asked: Asked, body: Body) -> Result<Response, Problem> {
     let model = &api.model;
+    let body = body::read(body, model.body_limit).await?;
+    if !matches!(body.trim_ascii(), b"" | b"{}") {
+        return Err(Problem::validation("body: must be empty: an item comes back as it was deleted"));
+    }
     let (version, at) = (version::fresh(), Moment::now());
     let select = deleted.model.sql.read_whole(asked.id.clone(), asked.only.as_ref());
-    let looks = std::iter::once(&select).chain(asked.references.statements()).cloned().collect();
+    let looks = std::iter::once(&select).chain(asked.parents.statements()).cloned().collect();
     let statements = api.relations.restore.statements(&asked.id, version, at);
     let span = deleted.sql_span("INSERT", None);
     let (job_span, own) = (span.clone(), Arc::clone(model));
@@ -148,9 +140,9 @@ fn decide(
         asked.conditions.check(version(&row))?;
         let id = crate::resource::store::Row::cell(&row, crate::resource::sql::ID).owned();
         let (_, mut fields) = parts(row);
-        check_parents(model, &fields, &asked.references.seen(found).rows(model, false))?;
         // The time of the delete comes last.
         fields.truncate(model.fields.len());
+        asked.parents.check(model, &fields, found)?;
         for (field, value) in model.fields.iter().zip(&mut fields) {
             match &field.on_write {
                 Some(Source::Now) => *value = Param::Text(at.datetime()),
@@ -166,18 +158,4 @@ fn decide(
         Ok(restored) => Decision::run(statements.to_vec(), Ok(restored)),
         Err(problem) => Decision::leave(Err(problem)),
     }
-}
-
-/// 409 if something that the item refers to is not there.
-fn check_parents(model: &Model, fields: &[Param], referred: &[Option<Vec<Param>>]) -> Result<(), Problem> {
-    let mut details = Vec::new();
-    for at in outside(model) {
-        let gone =
-            fields.get(at).is_some_and(|value| *value != Param::Null) && referred.get(at).is_none_or(Option::is_none);
-        if let Some(field) = model.fields.get(at).filter(|_| gone) {
-            let detail = Detail::new(&*field.name, "reference", "refers to an item that was deleted");
-            details.push(detail.help("restore that item first"));
-        }
-    }
-    if details.is_empty() { Ok(()) } else { Err(Problem::conflict(texts(&details)).details(details)) }
 }

@@ -1,6 +1,6 @@
 //! Compiles access rules; a rule that cannot be intended is a fault.
 
-mod preset;
+pub(super) mod preset;
 mod public;
 mod through;
 
@@ -106,6 +106,7 @@ pub(super) fn compile(
         update_check: None,
         delete: of(Operation::Delete),
         restore: of(Operation::Restore),
+        preset: None,
     };
     if !undefined.is_empty() {
         let text = format!("`access` does not define who may {}", undefined.join(", "));
@@ -120,7 +121,7 @@ pub(super) fn compile(
         Some(preset) => KeyedRule { key, rule: preset.and(Some(rule)) },
         None => KeyedRule { key, rule },
     });
-    let rules = Rules { update_check, ..rules };
+    let rules = Rules { update_check, preset, ..rules };
     dedup(faults);
     dedup(warnings);
     public_claims(spec, &rules, faults);

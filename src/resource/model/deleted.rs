@@ -57,7 +57,7 @@ pub(super) fn operations(spec: &Resource, faults: &mut Vec<Fault>) -> Vec<Operat
 /// An id that clients choose can be that of a deleted item: a rule about items would take a new item for the one that was deleted, and
 /// show it to whoever made the new one.
 pub(super) fn check_ids(spec: &Resource, others: Others<'_>, restore: &Rule, faults: &mut Vec<Fault>) {
-    if !spec.soft_delete.on || !is_about_items(restore) {
+    if !spec.soft_delete.on || !restore.is_about_items() {
         return;
     }
     let help = "use `id: { type: uuid }` there, or let `access.restore` ask for a role only";
@@ -77,14 +77,6 @@ pub(super) fn check_ids(spec: &Resource, others: Others<'_>, restore: &Rule, fau
         if let Some(to) = target.filter(chosen) {
             fault(format!("fields.{name}.to"), &format!("`{to}`"));
         }
-    }
-}
-
-fn is_about_items(rule: &Rule) -> bool {
-    match rule {
-        Rule::Where(_) => true,
-        Rule::All(rules) | Rule::Any(rules) => rules.iter().any(is_about_items),
-        _ => false,
     }
 }
 

@@ -16,6 +16,7 @@ use crate::resource::store::Param;
 use gatewright_sdk::{Code, Fault};
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// The maximum size of a compiled pattern, in bytes. Larger patterns could be used to fill memory.
 const PATTERN_SIZE: usize = 1 << 20;
@@ -228,12 +229,12 @@ fn decimal(written: &Written, context: &mut FieldContext<'_>) -> FieldType {
     FieldType::Decimal { precision, scale }
 }
 
-fn schema(schema: Option<&Value>, context: &mut FieldContext<'_>) -> Option<Box<jsonschema::Validator>> {
+fn schema(schema: Option<&Value>, context: &mut FieldContext<'_>) -> Option<Arc<jsonschema::Validator>> {
     let linear = jsonschema::PatternOptions::regex().size_limit(PATTERN_SIZE);
     let options =
         jsonschema::options().with_draft(jsonschema::Draft::Draft202012).with_pattern_options(linear).offline();
     match options.build(schema?) {
-        Ok(validator) => Some(Box::new(validator)),
+        Ok(validator) => Some(Arc::new(validator)),
         Err(error) => {
             let message = format!("not a valid JSON Schema (2020-12): {}", shown(&error.to_string()));
             context.fault(Code::FIELD_SCHEMA, "schema", message);

@@ -100,7 +100,7 @@ impl Described<'_> {
             // Also of items that refer to it by a field that the configuration no longer has.
             problems.push(409);
         }
-        if matches!(kind, Kind::List | Kind::Read) && self.model.deleted.is_some() {
+        if matches!(kind, Kind::List | Kind::Read) && self.model.shows_deleted() {
             // Who may see deleted items is another rule.
             problems.extend([401, 403]);
         }
@@ -276,7 +276,8 @@ impl Described<'_> {
         let own = [
             Some(parameters::fields(self.model)),
             parameters::expand(self.model),
-            parameters::deleted(self.model),
+            // The item of the caller is never a deleted one.
+            parameters::deleted(self.model).filter(|_| path.is_some()),
             Some(parameters::if_none_match()),
         ];
         let own = own.into_iter().flatten();

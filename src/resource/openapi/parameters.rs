@@ -6,6 +6,7 @@ use crate::config::document::resource::{Concurrency, Count, FilterOp};
 use crate::resource::field::Field;
 use crate::resource::field_type::FieldType;
 use crate::resource::model::Model;
+use crate::resource::model::deleted::DELETED_AT;
 use crate::resource::operator::operator_word;
 use crate::resource::query::filter::MOST_VALUES;
 use crate::resource::query::last_page;
@@ -51,6 +52,7 @@ pub(super) fn list(model: &Model) -> Vec<Value> {
     for field in &model.fields {
         all.extend(field.filter.iter().map(|operator| filter(field, *operator)));
     }
+    all.extend(deleted_at(model));
     all.push(if_none_match());
     all
 }
@@ -83,13 +85,29 @@ pub(super) fn expand(model: &Model) -> Option<Value> {
 /// Whether deleted items are meant, if they are kept.
 pub(super) fn deleted(model: &Model) -> Option<Value> {
     let description = "With `only`, deleted items instead of those that exist. They have `deleted_at`, by which lists can be sorted and \
-                       filtered too.";
-    model.deleted.as_ref().map(|_| query("deleted", description, json!({ "type": "string", "enum": ["only"] })))
+                       filtered.";
+    let schema = json!({ "type": "string", "enum": ["only"] });
+    model.shows_deleted().then(|| query("deleted", description, schema))
+}
+
+/// The filters by the time of the delete.
+fn deleted_at(model: &Model) -> Vec<Value> {
+    let deleted = model.deleted.as_ref().filter(|_| model.shows_deleted());
+    let field = deleted.and_then(|deleted| deleted.fields.iter().find(|field| field.name == DELETED_AT));
+    let filters = field.iter().flat_map(|field| field.filter.iter().map(|operator| filter(field, *operator)));
+    let noted = filters.map(|mut filter| {
+        if let Some(text) = filter.get_mut("description") {
+            *text = format!("{} Only with `deleted=only`.", text.as_str().unwrap_or_default()).into();
+        }
+        filter
+    });
+    noted.collect()
 }
 
 fn sort(model: &Model) -> Value {
     let names = model.fields.iter().filter(|field| field.sort).map(|field| field.name.as_str());
-    let names: Vec<&str> = names.chain(std::iter::once("id")).collect();
+    let names = names.chain(std::iter::once("id"));
+    let names: Vec<&str> = names.chain(model.shows_deleted().then_some(DELETED_AT)).collect();
     let descending: Vec<String> = names.iter().map(|name| format!("-{name}")).collect();
     let words: Vec<&str> = names.iter().copied().chain(descending.iter().map(String::as_str)).collect();
     // A field can be named once: in one direction.
@@ -97,9 +115,10 @@ fn sort(model: &Model) -> Value {
     let both: Vec<Value> = both
         .map(|(up, down)| json!({ "allOf": [{ "contains": { "const": up } }, { "contains": { "const": down } }] }))
         .collect();
+    let deleted = if model.shows_deleted() { " `deleted_at` only with `deleted=only`." } else { "" };
     let mut parameter = query(
         "sort",
-        "The order: fields separated by commas, each with `-` in front for descending.",
+        &format!("The order: fields separated by commas, each with `-` in front for descending.{deleted}"),
         json!({
             "type": "array",
             "minItems": 1,

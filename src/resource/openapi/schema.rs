@@ -34,7 +34,7 @@ pub(super) fn shown(
     if let Some(expand) = around.and_then(|around| expanded(model, around, components)) {
         properties.insert("expand".to_owned(), expand);
     }
-    if !is_whole && model.deleted.is_some() {
+    if !is_whole && model.shows_deleted() {
         let text = "When it was deleted: with `deleted=only`.";
         let time = json!({ "type": "string", "format": "date-time", "description": text, "readOnly": true });
         properties.insert(DELETED_AT.to_owned(), time);
@@ -83,6 +83,18 @@ pub(super) fn written(
         if demands(field, purpose) && Some(&*field.name) != under {
             required.push(field.name.as_str());
         }
+    }
+    if purpose == Purpose::Create
+        && let Some((preset, field)) = model.excepted()
+    {
+        let mut schema = of_request(field, name, purpose, components);
+        let text = format!(
+            "Whose item it is. Only callers who may create items of any {} can send it; by default it is the claim `{}`.",
+            preset.whose(),
+            preset.claim
+        );
+        schema.insert("description".to_owned(), text.into());
+        properties.insert(field.name.clone(), schema.into());
     }
     let text = match purpose {
         Purpose::Create => "A new item.",

@@ -53,7 +53,7 @@ pub fn of_item(model: &Model) -> String {
 /// The parameters that not every resource has.
 fn own(model: &Model) -> (&'static str, &'static str) {
     let expand = if fields(model).any(Field::expands) { ", expand" } else { "" };
-    let deleted = if model.deleted.is_some() || model.is_of_deleted() { ", deleted" } else { "" };
+    let deleted = if model.shows_deleted() || model.is_of_deleted() { ", deleted" } else { "" };
     (expand, deleted)
 }
 

@@ -21,7 +21,7 @@ pub struct Access {
     /// The claim of the caller that the field must be equal to, for `preset`. Default: `sub` for `owner`.
     #[serde(default)]
     pub claim: Option<String>,
-    /// Callers whom `preset` does not restrict, such as `{ role: admin }`.
+    /// Callers whom `preset` does not restrict, such as `{ role: admin }`, without `where`. In a POST, they say to whom a new item belongs.
     #[serde(default)]
     pub except: Option<Condition>,
     /// The rule for operations without a rule.

@@ -148,3 +148,54 @@ fn a_preset_that_cannot_hold_is_a_fault() {
         assert_eq!(faults(access, set), [message], "{access}");
     }
 }
+
+#[test]
+fn a_field_that_makes_one_owner_of_several_is_a_fault() {
+    let fault = |field: &str| {
+        let yaml = format!(
+            "store: main\naccess: {{ preset: tenant, field: org, claim: org }}\nfields: {{ org: {{ {field}, set: $claims.org }} }}"
+        );
+        let resources = crate::config::named::Named::default();
+        let spec: Resource = serde_yaml::from_str(&yaml).unwrap();
+        let compiled = model::compile(("notes", &spec), Others { resources: &resources }, Dialect::Sqlite, false);
+        let faults = compiled.err().unwrap_or_default();
+        assert!(faults.iter().all(|fault| fault.code.to_string() == "GW0627" && fault.help.is_some()), "{faults:?}");
+        faults.into_iter().map(|fault| format!("{}: {}", fault.path, fault.message)).collect::<Vec<_>>()
+    };
+    for exact in ["string", "text", "url", "uuid", "integer", "enum, values: [one, two]"] {
+        assert_eq!(fault(&format!("type: {exact}")), [""; 0], "{exact}");
+    }
+    for merging in ["number", "decimal, precision: 9", "boolean", "datetime", "date", "email", "json"] {
+        let text = "fields.org.type: `org` names the tenant, but different claims can be equal as values of this type";
+        assert_eq!(fault(&format!("type: {merging}")), [text], "{merging}");
+    }
+    let lower = "fields.org.lowercase: `lowercase` makes one tenant of those that differ only in the case of letters";
+    let trim = "fields.org.trim: `trim` makes one tenant of those that differ only in white space at their ends";
+    assert_eq!(fault("type: string, lowercase: true"), [lower]);
+    assert_eq!(fault("type: text, trim: true, lowercase: true"), [lower, trim]);
+}
+
+/// What the accepted types keep apart, and an empty claim: it names no one.
+#[tokio::test]
+async fn each_claim_is_an_owner_of_its_own_and_an_empty_one_is_none() {
+    let world = world(NOTES).await;
+    let notes = world.of("notes");
+    let owners = ["ann", "Ann", "ann ", "\u{e4}nn", "a\u{308}nn", "7", "7.0", "*", "%", "null"];
+    for (at, sub) in owners.iter().enumerate() {
+        let made = ask(notes, &json!({"sub": sub}), Method::POST, "", &format!(r#"{{"slug":"{at}"}}"#)).await;
+        assert_eq!((made.status.as_u16(), &made.json()["author"]), (201, &json!(sub)));
+    }
+    for sub in owners {
+        assert_eq!(ask(notes, &json!({"sub": sub}), Method::GET, "", "").await.rows().len(), 1, "{sub:?}");
+    }
+    // An item that another program has left without an owner.
+    world.run("UPDATE notes SET author = '' WHERE slug = '0'").await;
+    world.run("UPDATE notes SET author = NULL WHERE slug = '1'").await;
+    for claims in [json!({"sub": ""}), json!({"sub": null}), json!({}), json!({"sub": ["ann"]})] {
+        for (method, target) in [(Method::GET, ""), (Method::GET, "?deleted=only"), (Method::POST, "")] {
+            let answer = ask(notes, &claims, method.clone(), target, r#"{"slug":"x"}"#).await;
+            assert_eq!((answer.status.as_u16(), &*answer.reason), (403, "access_rule"), "{claims} {method} {target}");
+        }
+        assert_eq!(ask(notes, &claims, Method::PUT, "", r#"[{"slug":"x"}]"#).await.status, 403, "{claims}");
+    }
+}

@@ -164,3 +164,59 @@ async fn keys_that_expire_while_they_are_used_hurt_no_request() {
         assert!(bodies.len() == 1 && answers.iter().all(|answer| answer.status == 201), "{bodies:?}");
     }
 }
+
+const TASKS: &str = r#"
+lists:
+  store: main
+  id: { type: string }
+  access: { create: authenticated, default: { where: { org: $claims.org } } }
+  fields: { org: { type: string, set: $claims.org } }
+tasks:
+  store: main
+  access: { preset: tenant, field: org, claim: org, except: { role: support } }
+  bulk: { create: true }
+  fields: { org: { type: string, set: $claims.org }, title: { type: string } }
+marks:
+  store: main
+  access: { default: authenticated }
+  fields: { list: { type: ref, to: lists }, plan: { type: string, default: $claims.plan } }
+drafts:
+  store: main
+  access: { create: { any: [ { scope: all }, { where: { kind: { in: $claims.kinds } } } ] }, default: public }
+  fields: { kind: { type: string } }
+"#;
+
+/// The same subject may act for several tenants, and with several rights.
+#[tokio::test]
+async fn c27_a_key_belongs_to_what_the_rules_read_from_the_caller() {
+    let world = world::world(TASKS).await;
+    let send = |api: &'static str, claims: Value, body: &'static str| {
+        let ask = world.of(api).ask(Method::POST, "").json(body).header("idempotency-key", "k");
+        ask.with(claims).send()
+    };
+    let org = |org: &str| json!({"sub": "ann", "org": org});
+    for body in [r#"{"title":"a"}"#, r#"[{"title":"a"},{"title":"b"}]"#] {
+        world.run("DELETE FROM _gw_idempotency").await;
+        let (one, two) = (send("tasks", org("one"), body).await, send("tasks", org("two"), body).await);
+        assert_eq!((one.status.as_u16(), two.status.as_u16()), (201, 201));
+        assert_eq!(two.header("idempotency-replayed"), "", "{}", two.body);
+        assert!(two.body.contains(r#""org":"two""#) && !two.body.contains(r#""org":"one""#), "{}", two.body);
+        let again = send("tasks", json!({"sub": "ann", "org": "one", "iat": 7, "exp": 9}), body).await;
+        assert_eq!((&again.body, again.header("idempotency-replayed")), (&one.body, "true".to_owned()));
+        let other = send("tasks", json!({"sub": "ann", "org": "one", "roles": ["support"]}), body).await;
+        assert_eq!(other.header("idempotency-replayed"), "", "with other rights");
+    }
+    // The rules of what an item refers to, the values of its fields, and conditions with lists.
+    let list = world.of("lists").ask(Method::POST, "").with(org("one")).json(r#"{"id":"l"}"#).send().await;
+    assert_eq!(list.status, 201);
+    assert_eq!(send("marks", org("one"), r#"{"list":"l"}"#).await.status, 201);
+    assert_eq!(send("marks", org("two"), r#"{"list":"l"}"#).await.status, 400);
+    let plan = |plan: &str| json!({"sub": "bob", "org": "one", "plan": plan});
+    assert_eq!(send("marks", plan("free"), r#"{"list":"l"}"#).await.json()["plan"], "free");
+    assert_eq!(send("marks", plan("paid"), r#"{"list":"l"}"#).await.json()["plan"], "paid");
+    let kinds = |kinds: &[&str]| json!({"sub": "ann", "kinds": kinds});
+    assert_eq!(send("drafts", kinds(&["a", "b"]), r#"{"kind":"a"}"#).await.status, 201);
+    let same = send("drafts", kinds(&["b", "a"]), r#"{"kind":"a"}"#).await;
+    assert_eq!(same.header("idempotency-replayed"), "true", "in another order");
+    assert_eq!(send("drafts", kinds(&["b"]), r#"{"kind":"a"}"#).await.status, 403);
+}

@@ -256,3 +256,39 @@ async fn what_was_deleted_long_ago_is_removed_for_good() {
     assert_eq!(restore(notes, &ids[0]).await.status, 404);
     assert!(compile("notes", super::NOTES).keep.is_none());
 }
+
+#[tokio::test]
+async fn a_restore_has_no_body() {
+    let world = world(NOTES).await;
+    let notes = world.of("notes");
+    let (id, _) = notes.made(r#"{"slug":"a"}"#).await;
+    assert_eq!(delete(notes, &id).await, 204);
+    let path = format!("/{id}/restore");
+    for body in [r#"{"slug":"b"}"#, "[]", "null", "x"] {
+        refused(
+            &notes.ask(Method::POST, &path).json(body).send().await,
+            "body: must be empty: an item comes back as it was deleted",
+        );
+    }
+    // Some clients send an empty object.
+    assert_eq!(notes.ask(Method::POST, &path).json(" {} ").send().await.status, 200);
+}
+
+/// Deleted items are kept all the same.
+#[tokio::test]
+async fn without_the_operation_no_request_shows_or_restores_deleted_items() {
+    let yaml =
+        NOTES.replace("soft_delete: true", "soft_delete: true\n  operations: [list, read, create, delete, update]");
+    let world = world(&yaml).await;
+    let notes = world.of("notes");
+    let (id, _) = notes.made(r#"{"slug":"a"}"#).await;
+    assert_eq!(delete(notes, &id).await, 204);
+    let list = notes.get("?deleted=only").await;
+    refused(&list, "deleted: unknown parameter");
+    assert!(!list.json()["details"][0]["help"].as_str().unwrap().contains("deleted"), "{}", list.body);
+    refused(&notes.get(&format!("/{id}?deleted=only")).await, "deleted: unknown parameter");
+    for method in [Method::POST, Method::OPTIONS, Method::GET] {
+        assert_eq!(notes.ask(method, &format!("/{id}/restore")).send().await.status, 404);
+    }
+    assert_eq!(world.count("SELECT count(*) FROM _gw_deleted_notes").await, 1);
+}

@@ -2,13 +2,15 @@
 //! around that is a fault.
 
 use super::{RuleCompiler, named, word};
-use crate::config::document::resource::{Access, FilterOp, OnDelete, Operation, Preset, Resource, Rule as Written};
+use crate::config::document::resource::{
+    Access, Field, FieldKind, FilterOp, OnDelete, Operation, Preset, Resource, Rule as Written,
+};
 use crate::config::words;
-use crate::resource::access::Rule;
+use crate::resource::access::{Columns, Rule};
 use crate::resource::claim::claim_name;
 use crate::resource::model::settings::shown;
 use crate::resource::predicate::Column;
-use gatewright_sdk::{Code, Fault};
+use gatewright_sdk::{Code, Fault, Identity};
 use serde_json::Value;
 
 /// The key of rules that only a preset has made.
@@ -16,22 +18,64 @@ pub(super) const KEY: &str = "access.preset";
 /// The claim with the account of a caller.
 const SUBJECT: &str = "sub";
 
-/// What a preset demands of every operation.
-pub(super) struct Restriction(Rule);
+/// A preset, compiled: to whom each item belongs.
+#[derive(Clone)]
+pub struct Belonging {
+    /// The position of the field that names the owner or the tenant.
+    pub field: usize,
+    pub claim: String,
+    preset: Preset,
+    /// The callers whom it does not restrict.
+    except: Option<Rule>,
+    /// What it demands of every operation.
+    demand: Rule,
+}
 
-impl Restriction {
+impl Belonging {
     /// The rule of an operation, and the demand: both must hold.
     pub(super) fn and(&self, own: Option<Rule>) -> Rule {
         match own {
-            None | Some(Rule::Always) => self.0.clone(),
+            None | Some(Rule::Always) => self.demand.clone(),
             Some(Rule::Never) => Rule::Never,
-            Some(own) => Rule::All(vec![own, self.0.clone()]),
+            Some(own) => Rule::All(vec![own, self.demand.clone()]),
         }
+    }
+
+    /// Whether the preset does not restrict this caller.
+    pub fn excepts(&self, columns: Columns<'_>, identity: Option<&Identity>) -> bool {
+        self.except.as_ref().is_some_and(|except| except.holds(columns, identity))
+    }
+
+    /// Whether there are callers whom it does not restrict.
+    pub const fn has_exceptions(&self) -> bool {
+        self.except.is_some()
+    }
+
+    /// What its field names.
+    pub const fn whose(&self) -> &'static str {
+        whose(self.preset)
     }
 }
 
+const fn whose(preset: Preset) -> &'static str {
+    match preset {
+        Preset::Owner => "owner",
+        Preset::Tenant => "tenant",
+    }
+}
+
+/// The field and the claim of a preset, as they are written.
+pub(in crate::resource::model) fn written(access: &Access) -> Option<(&str, &str)> {
+    let claim = match (access.preset?, &access.claim) {
+        (_, Some(claim)) => claim,
+        (Preset::Owner, None) => SUBJECT,
+        (Preset::Tenant, None) => return None,
+    };
+    Some((access.field.as_deref()?, claim))
+}
+
 /// The restriction of a preset, if the file has one. One that cannot hold is a fault.
-pub(super) fn compile(compiler: &mut RuleCompiler<'_>, spec: &Resource) -> Option<Restriction> {
+pub(super) fn compile(compiler: &mut RuleCompiler<'_>, spec: &Resource) -> Option<Belonging> {
     let access = &spec.access;
     let Some(preset) = access.preset else {
         for (key, given) in
@@ -59,7 +103,7 @@ pub(super) fn compile(compiler: &mut RuleCompiler<'_>, spec: &Resource) -> Optio
         }
     };
     let Some(name) = &access.field else {
-        let what = if preset == Preset::Owner { "owner" } else { "tenant" };
+        let what = whose(preset);
         let text = format!("`preset: {what}` needs a field");
         fault(compiler, "", text, &format!("add `field: NAME`: the field of items that names the {what}"));
         return None;
@@ -83,13 +127,45 @@ pub(super) fn compile(compiler: &mut RuleCompiler<'_>, spec: &Resource) -> Optio
         let found = Fault::new(format!("fields.{name}.on_delete"), text).code(Code::PRESET);
         compiler.faults.push(found.help("write `on_delete: cascade` or `restrict`"));
     }
+    if !is_exact(compiler, written, (name, whose(preset))) {
+        return None;
+    }
     let value = Value::String(format!("$claims.{claim}"));
     let own = compiler.comparison(Column::Field(position), FilterOp::Eq, &value, "access.claim")?;
     let except = access.except.as_ref().map(|except| compiler.condition(except, "access.except"));
-    Some(Restriction(match except {
-        Some(except) => Rule::Any(vec![except, own]),
+    if except.as_ref().is_some_and(Rule::is_about_items) {
+        let text = "`except` names callers, and a `where` is about items";
+        let help = "use `role`, `scope` or `claims`; if it depends on the item, write the rules of all operations without `preset`";
+        fault(compiler, "except", text, help);
+    }
+    let demand = match &except {
+        Some(except) => Rule::Any(vec![except.clone(), own]),
         None => own,
-    }))
+    };
+    Some(Belonging { field: position, claim: claim.to_owned(), preset, except, demand })
+}
+
+/// Whether different values of a claim stay different values of the field. Otherwise callers would get access to items of others.
+fn is_exact(compiler: &mut RuleCompiler<'_>, written: &Field, (name, whose): (&str, &str)) -> bool {
+    use FieldKind as T;
+    let mut inexact = Vec::new();
+    for (key, given, how) in [
+        ("lowercase", written.lowercase, "differ only in the case of letters"),
+        ("trim", written.trim, "differ only in white space at their ends"),
+    ] {
+        if given {
+            let text = format!("`{key}` makes one {whose} of those that {how}");
+            inexact.push((key, text, format!("remove `{key}`: claims are compared as they are")));
+        }
+    }
+    if !matches!(written.r#type, T::String | T::Text | T::Url | T::Uuid | T::Integer | T::Enum | T::Ref) {
+        let text = format!("`{name}` names the {whose}, but different claims can be equal as values of this type");
+        inexact.push(("type", text, "use `string`; or `uuid`, `integer` or `ref`, if the claim is one".to_owned()));
+    }
+    for (key, text, help) in &inexact {
+        compiler.coded(Code::PRESET, format!("fields.{name}.{key}"), text, help);
+    }
+    inexact.is_empty()
 }
 
 fn fault(compiler: &mut RuleCompiler<'_>, key: &str, message: impl Into<String>, help: &str) {

@@ -1,9 +1,10 @@
 //! A field that refers to items of another resource.
 
 use super::FieldContext;
-use crate::config::document::resource::{Field as Written, FieldKind, IdKind, OnDelete};
+use crate::config::document::resource::{Field as Written, FieldKind, IdKind, OnDelete, Resource};
 use crate::resource::field::Reference;
 use crate::resource::field_type::FieldType;
+use crate::resource::model::access::preset;
 use crate::resource::model::others::{cascades, demands};
 use gatewright_sdk::Code;
 
@@ -66,7 +67,15 @@ pub(super) fn compile(written: &Written, context: &mut FieldContext<'_>) -> Opti
         on_delete: written.on_delete.unwrap_or(OnDelete::Restrict),
         expand: written.expand,
         fields: super::of_target(to, target, context),
+        belongs: shared(context.spec, target),
     })
+}
+
+/// The position of the field of the preset of `target`, if that of `own` is about the same claim.
+fn shared(own: &Resource, target: &Resource) -> Option<usize> {
+    let (_, claim) = preset::written(&own.access)?;
+    let (field, other) = preset::written(&target.access)?;
+    (claim == other).then(|| target.fields.iter().position(|(name, _)| name == field))?
 }
 
 fn check_delete(written: &Written, to: &str, context: &mut FieldContext<'_>) {
