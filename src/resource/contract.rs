@@ -30,22 +30,31 @@ impl Sql {
 }
 
 /// What a write does about the rows it found.
-#[derive(Debug)]
 pub struct Decision<T> {
     /// The statements to run, in order.
     pub statements: Vec<Sql>,
     /// What the caller gets when they have worked.
     pub value: T,
+    /// Whether they did what they must have done. If not, nothing is written, unless the only statement did nothing anyway.
+    pub check: Option<Check>,
 }
+
+/// Judges what each statement did.
+pub type Check = Box<dyn Fn(&[Done]) -> Result<(), Error> + Send + Sync>;
 
 impl<T> Decision<T> {
     /// Writes nothing.
     pub const fn leave(value: T) -> Self {
-        Self { statements: Vec::new(), value }
+        Self { statements: Vec::new(), value, check: None }
     }
 
     pub fn run(statements: impl Into<Vec<Sql>>, value: T) -> Self {
-        Self { statements: statements.into(), value }
+        Self { statements: statements.into(), value, check: None }
+    }
+
+    /// The same, if `check` agrees with what the statements do.
+    pub fn checked(self, check: impl Fn(&[Done]) -> Result<(), Error> + Send + Sync + 'static) -> Self {
+        Self { check: Some(Box::new(check)), ..self }
     }
 }
 
@@ -56,6 +65,16 @@ pub struct Done {
     pub changed: u64,
     /// The first cell of the first row it returned.
     pub first: Param,
+}
+
+impl Done {
+    /// An error if the statement was to write a row, and a trigger or a rule of the database discarded it without one.
+    pub fn wrote(done: Option<&Self>, written: &str) -> Result<(), Error> {
+        match done {
+            Some(done) if done.changed > 0 => Ok(()),
+            _ => Err(Error::discarded(written)),
+        }
+    }
 }
 
 /// A row copied from a store, by column position of its statement.
@@ -166,6 +185,11 @@ pub enum Error {
 }
 
 impl Error {
+    /// A row that should have been `written`: inserted, changed or deleted.
+    pub fn discarded(written: &str) -> Self {
+        Self::Internal(discarded(written))
+    }
+
     /// Its kind as one word, for spans and metrics.
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -179,6 +203,11 @@ impl Error {
             Self::Internal(_) => "internal",
         }
     }
+}
+
+/// Why a row was not written: inserted, changed or deleted.
+pub fn discarded(written: &str) -> String {
+    format!("no row was {written}: a trigger or a rule of the database prevents it")
 }
 
 /// Why a table cannot be migrated to the declared shape.

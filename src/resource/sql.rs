@@ -3,6 +3,7 @@
 mod condition;
 pub mod list;
 
+use super::contract::discarded;
 use super::dialect::Dialect;
 use super::field::{Field, Reference};
 use super::field_type::FieldType;
@@ -48,6 +49,13 @@ pub struct Texts {
     through: Vec<Option<Box<Texts>>>,
     /// Fields with their own unique index: their position, and a statement for the id of the row with a value.
     pub taken: Vec<(usize, Arc<str>)>,
+}
+
+/// An item that is refused by a statement for that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    There,
+    Absent,
 }
 
 fn quoted(name: &str) -> String {
@@ -318,6 +326,25 @@ impl Texts {
 
     pub fn delete(&self, id: Param) -> Sql {
         let mut sql = Sql { text: format!("DELETE FROM {} WHERE ", self.table), parameters: Vec::new() };
+        self.is_id(&mut sql, id);
+        sql
+    }
+
+    /// A statement that fails if the item was not deleted, or not inserted: PostgreSQL commits without waiting for the number of rows. In
+    /// SQLite, it returns how many there are.
+    pub fn refuse(&self, id: Param, refused: Refused) -> Sql {
+        let (rows, written) = match refused {
+            Refused::There => (0, "deleted"),
+            Refused::Absent => (1, "inserted"),
+        };
+        // The reason is no number.
+        let reason = discarded(written);
+        let count = match self.dialect {
+            Dialect::Sqlite => "count(*)".to_owned(),
+            Dialect::Postgres => format!("CAST(CASE count(*) WHEN {rows} THEN '0' ELSE '{reason}' END AS integer)"),
+        };
+        let text = format!("SELECT {count} FROM {} WHERE ", self.table);
+        let mut sql = Sql { text, parameters: Vec::new() };
         self.is_id(&mut sql, id);
         sql
     }

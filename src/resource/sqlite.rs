@@ -187,8 +187,9 @@ impl Sqlite {
     ) -> Result<(T, Vec<Done>), Error> {
         let job = move |writer: &mut Writer<'_>| {
             let found = looks.iter().map(|look| writer.all(look)).collect::<Result<_, _>>()?;
-            let Decision { statements, value } = decide(found);
-            let done = statements.iter().map(|statement| writer.run(statement)).collect::<Result<_, _>>()?;
+            let Decision { statements, value, check } = decide(found);
+            let done = statements.iter().map(|statement| writer.run(statement)).collect::<Result<Vec<_>, _>>()?;
+            check.map_or(Ok(()), |check| check(&done))?;
             Ok((value, done))
         };
         self.work(deadline, job).await

@@ -5,7 +5,7 @@ use crate::config::document::resource::IdKind;
 use crate::resource::model::Model;
 use crate::resource::model::deleted::{DELETED_AT, DELETION, table_name};
 use crate::resource::moment::Moment;
-use crate::resource::store::{Param, Sql};
+use crate::resource::store::{Done, Error, Param, Sql};
 use crate::resource::table::ColumnType;
 use crate::resource::version;
 use std::sync::Arc;
@@ -39,8 +39,8 @@ pub struct Restore {
 
 struct Insert {
     step: Step,
-    /// Whether it is about the item itself.
-    is_root: bool,
+    /// The resource; the first one is that of the item itself.
+    node: usize,
 }
 
 impl Restore {
@@ -75,7 +75,7 @@ impl Restore {
                 "INSERT INTO \"{live}\" (\"_version\", \"id\"{names}) SELECT {version}, \"id\"{values} FROM \"{deleted}\" \
                  WHERE \"id\" IN ({those})"
             );
-            restore.inserts.push(Insert { step: Step { text, binds: Binds::Change(stamps) }, is_root: at == 0 });
+            restore.inserts.push(Insert { step: Step { text, binds: Binds::Change(stamps) }, node: at });
         }
         // The mark is in the row of the item itself.
         for (at, node) in nodes.iter().enumerate().rev() {
@@ -88,8 +88,8 @@ impl Restore {
 
     /// The statements for the item with this id, which gets this `version`.
     pub fn statements(&self, id: &Param, version: i64, at: Moment) -> Vec<Sql> {
-        let inserts = self.inserts.iter().map(|Insert { step, is_root }| {
-            let version = if *is_root { version } else { version::fresh() };
+        let inserts = self.inserts.iter().map(|Insert { step, node }| {
+            let version = if *node == 0 { version } else { version::fresh() };
             let mut parameters = match &step.binds {
                 Binds::Change(stamps) => changed(version, stamps, at),
                 _ => Vec::new(),
@@ -99,5 +99,19 @@ impl Restore {
         });
         let removes = self.removes.iter().map(|step| Sql::new(&*step.text, [id.clone()]));
         inserts.chain(removes).collect()
+    }
+
+    /// What the statements must have done: each row that leaves the deleted items is inserted, and the item is one of them.
+    pub fn check(&self) -> impl Fn(&[Done]) -> Result<(), Error> + Send + Sync + 'static {
+        let last = self.inserts.len().saturating_add(self.removes.len());
+        // The removes are in the opposite order of the resources.
+        let remove = |node: usize| last.saturating_sub(node.saturating_add(1));
+        let pairs: Vec<_> = self.inserts.iter().enumerate().map(|(at, insert)| (at, remove(insert.node))).collect();
+        move |done| {
+            let changed = |at: usize| done.get(at).map_or(0, |done| done.changed);
+            let complete = pairs.iter().all(|(insert, remove)| changed(*insert) == changed(*remove));
+            let found = last.checked_sub(1).is_some_and(|root| changed(root) > 0);
+            if complete && found { Ok(()) } else { Err(Error::discarded("inserted")) }
+        }
     }
 }

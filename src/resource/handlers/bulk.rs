@@ -17,7 +17,7 @@ use crate::resource::model::Model;
 use crate::resource::predicate::Predicate;
 use crate::resource::refusal::{ListFaults, texts};
 use crate::resource::reply;
-use crate::resource::store::{Decision, Error, Found, Param, Sql};
+use crate::resource::store::{Decision, Done, Error, Found, Param, Sql};
 use crate::resource::validate::Values;
 use crate::resource::version;
 use gatewright_sdk::{Problem, Response};
@@ -189,7 +189,11 @@ async fn insert(
             }
         }
         match list.check(&model, &list.looks.seen(found)) {
-            Ok(()) => Decision::run(statements.clone(), Ok(None)),
+            Ok(()) => {
+                let inserts = list.rows.len();
+                let all = move |done: &[Done]| done.iter().take(inserts).try_for_each(|done| inserted(done).map(drop));
+                Decision::run(statements.clone(), Ok(None)).checked(all)
+            }
             Err(problem) => Decision::leave(Err(problem)),
         }
     };

@@ -3,6 +3,7 @@
 use super::api::{Api, told, within};
 use super::conditions::Conditions;
 use super::input::{ACCEPT_PATCH, PATCHED, check_accept, path_id};
+use super::new_row::inserted;
 use super::proposal::{Proposal, RowChange};
 use super::references::{References, Sights};
 use super::row::{Built, parts};
@@ -18,7 +19,7 @@ use crate::resource::predicate::Predicate;
 use crate::resource::query;
 use crate::resource::reply::{self, Selection};
 use crate::resource::sessions;
-use crate::resource::store::{Decision, Error, Found, Param, Sql};
+use crate::resource::store::{Decision, Done, Error, Found, Param, Sql};
 use crate::resource::validate::Purpose;
 use crate::resource::version;
 use gatewright_sdk::{ClientKey, Facts, Problem, Reply, Request, Response};
@@ -188,5 +189,12 @@ fn decide(
         let sid = proposal.identity.as_ref().and_then(|identity| identity.claims.get("sid")?.as_str());
         statements.push(sessions::end_all(&proposal.model.table.name, &proposal.id, sid));
     }
-    Decision::run(statements, Ok(change))
+    if statements.is_empty() {
+        return Decision::leave(Ok(change));
+    }
+    let is_new = change.is_new;
+    Decision::run(statements, Ok(change)).checked(move |done| match (is_new, done.first()) {
+        (true, Some(done)) => inserted(done).map(drop),
+        (_, done) => Done::wrote(done, "changed"),
+    })
 }

@@ -4,13 +4,14 @@ use super::api::{Api, told, within};
 use super::conditions::Conditions;
 use super::input::path_id;
 use super::under::Under;
-use crate::resource::model::Model;
+use crate::resource::dialect::Dialect;
 use crate::resource::moment::Moment;
 use crate::resource::predicate::Predicate;
 use crate::resource::query;
 use crate::resource::reply::{self, version};
 use crate::resource::sessions;
-use crate::resource::store::{Decision, Found, Param, Sql, only};
+use crate::resource::sql::Refused;
+use crate::resource::store::{Decision, Done, Error, Found, Param, Sql, only};
 use gatewright_sdk::{Problem, Reply, Request};
 use http::StatusCode;
 use std::sync::Arc;
@@ -27,11 +28,23 @@ pub(super) fn answer(api: &Arc<Api>, request: &Request) -> Reply {
         let model = &api.model;
         let select = model.sql.read_whole(id.clone(), condition.as_ref());
         let mut statements = api.relations.cascade.statements(&id, Moment::now());
-        statements.push(model.sql.delete(id));
+        let before = statements.len();
+        statements.push(model.sql.delete(id.clone()));
+        if model.has_passwords() {
+            statements.push(sessions::end_all(&model.table.name, &id, None));
+        }
+        // An item may be deleted with others of its resource, so of several statements, none shows whether it was.
+        let check = match statements.len() {
+            1 => Checked::Count,
+            _ => Checked::Absence(model.sql.dialect()),
+        };
+        if check != Checked::Count {
+            statements.push(model.sql.refuse(id, Refused::There));
+        }
+        let deletes = Deletes { statements, at: before, check };
         let span = api.sql_span("DELETE", None);
-        let (told, deleted) = (span.clone(), Arc::clone(model));
-        let looks = vec![select.clone()];
-        let decide = move |found| decide((&told, &deleted), only(found), &select, &statements, &conditions);
+        let (told, looks) = (span.clone(), vec![select.clone()]);
+        let decide = move |found| decide(&told, only(found), &select, &deletes, &conditions);
         let job = api.store.write(model.timeout, looks, decide);
         match within(api.statements.begin("DELETE"), span, job).await.map(|(outcome, _)| outcome) {
             Ok(Ok(())) => reply::empty(StatusCode::NO_CONTENT, model.rules.delete.asks_who()),
@@ -52,11 +65,27 @@ fn prepare(api: &Api, request: &Request) -> Result<(Param, Option<Predicate>, Co
     Ok((id, condition, Conditions::of(model, request)?))
 }
 
+struct Deletes {
+    statements: Vec<Sql>,
+    /// The position of the one that deletes the item itself.
+    at: usize,
+    check: Checked,
+}
+
+/// How it is known that the item was deleted, and not kept by a trigger of the database.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Checked {
+    /// By the number of rows.
+    Count,
+    /// By the last statement, which fails in PostgreSQL, and counts in SQLite.
+    Absence(Dialect),
+}
+
 fn decide(
-    (span, model): (&Span, &Model),
+    span: &Span,
     found: Option<Found>,
     select: &Sql,
-    deletes: &[Sql],
+    deletes: &Deletes,
     conditions: &Conditions,
 ) -> Decision<Result<(), Problem>> {
     let checked = found.ok_or_else(Problem::not_found).and_then(|row| conditions.check(version(&row)));
@@ -64,11 +93,14 @@ fn decide(
         told(span, &select.text, None);
         return Decision::leave(Err(problem));
     }
-    let delete = deletes.last();
-    told(span, &select.text, delete.map(|sql| &*sql.text));
-    let mut statements = deletes.to_vec();
-    if let (true, Some(id)) = (model.has_passwords(), delete.and_then(|sql| sql.parameters.first())) {
-        statements.push(sessions::end_all(&model.table.name, id, None));
+    told(span, &select.text, deletes.statements.get(deletes.at).map(|sql| &*sql.text));
+    let decision = Decision::run(deletes.statements.clone(), Ok(()));
+    match deletes.check {
+        Checked::Count => decision.checked(|done| Done::wrote(done.first(), "deleted")),
+        Checked::Absence(Dialect::Postgres) => decision,
+        Checked::Absence(Dialect::Sqlite) => decision.checked(|done| match done.last() {
+            Some(Done { first: Param::Integer(0), .. }) => Ok(()),
+            _ => Err(Error::discarded("deleted")),
+        }),
     }
-    Decision::run(statements, Ok(()))
 }

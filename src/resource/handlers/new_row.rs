@@ -143,9 +143,7 @@ pub(super) async fn insert(api: &Arc<Api>, row: &NewRow) -> Result<Param, Proble
 /// The id of a row that an insert returned.
 pub(super) fn inserted(done: &Done) -> Result<Param, Error> {
     match &done.first {
-        Param::Null => {
-            Err(Error::Internal("no row was inserted: a trigger or a rule of the database prevents it".into()))
-        }
+        Param::Null => Err(Error::discarded("inserted")),
         id => Ok(id.clone()),
     }
 }

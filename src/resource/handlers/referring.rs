@@ -5,11 +5,13 @@ use super::new_row::{Creator, NewRow, check, has_password, inserted, row};
 use super::references::{References, Sights, Why};
 use super::under::Under;
 use crate::etag::tag;
+use crate::resource::dialect::Dialect;
 use crate::resource::idempotency::{Attempt, Replay};
 use crate::resource::moment::Moment;
 use crate::resource::predicate::Predicate;
 use crate::resource::reply::{self, Selection};
-use crate::resource::store::{Decision, Found, Param};
+use crate::resource::sql::Refused;
+use crate::resource::store::{Decision, Done, Found, Param};
 use crate::resource::validate::Values;
 use crate::resource::version;
 use gatewright_sdk::Problem;
@@ -103,8 +105,14 @@ pub(super) async fn insert(
         if let Err(problem) = checked.and_then(|()| check(condition.as_ref(), known, &row.fields, &rows)) {
             return Decision::leave(Err(problem));
         }
-        let record = attempt.iter().flat_map(|attempt| attempt.remember(&model, known, &tag, &body));
-        Decision::run(std::iter::once(sql.clone()).chain(record).collect::<Vec<_>>(), Ok(None))
+        let Some(attempt) = &attempt else { return Decision::run([sql.clone()], Ok(None)) };
+        // What a key stands for is there: it is recorded with the item, or not at all.
+        let record = attempt.remember(&model, known, &tag, &body);
+        let guard = row.id.clone().filter(|_| model.sql.dialect() == Dialect::Postgres);
+        let guard = guard.map(|id| model.sql.refuse(id, Refused::Absent));
+        let (is_guarded, all) = (guard.is_some(), std::iter::once(sql.clone()).chain(record).chain(guard));
+        let decision = Decision::run(all.collect::<Vec<_>>(), Ok(None));
+        if is_guarded { decision } else { decision.checked(|done| Done::wrote(done.first(), "inserted")) }
     };
     let job = api.store.write(api.model.timeout, looks, decide);
     let written = within(api.statements.begin("INSERT"), span, job).await;

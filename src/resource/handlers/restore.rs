@@ -100,7 +100,11 @@ async fn restore(api: &Arc<Api>, deleted: &Api, asked: Asked, body: Body) -> Res
     let statements = api.relations.restore.statements(&asked.id, version, at);
     let span = deleted.sql_span("INSERT", None);
     let (job_span, own) = (span.clone(), Arc::clone(model));
-    let decide = move |found| decide(&job_span, &own, (&asked, &select, &statements), (version, at), found);
+    let relations = Arc::clone(api);
+    let decide = move |found| {
+        let decision = decide(&job_span, &own, (&asked, &select, &statements), (version, at), found);
+        if decision.statements.is_empty() { decision } else { decision.checked(relations.relations.restore.check()) }
+    };
     let job = api.store.write(model.timeout, looks, decide);
     let restored = match within(api.statements.begin("INSERT"), span, job).await {
         Ok((restored, _)) => restored?,

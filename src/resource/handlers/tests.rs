@@ -32,6 +32,7 @@ mod references;
 mod repeats;
 mod sequences;
 mod shared_tables;
+mod silent;
 mod soft_access;
 mod soft_delete;
 mod soft_edits;

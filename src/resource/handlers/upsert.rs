@@ -260,8 +260,17 @@ fn decide(
         Ok(changes) => changes,
         Err(problem) => return Decision::leave(Err(problem)),
     };
-    let statements = items.iter().zip(&changes).filter_map(|(item, change)| change.statement(&item.proposal.model.sql));
-    Decision::run(statements.collect::<Vec<_>>(), Ok(changes))
+    let statements = items
+        .iter()
+        .zip(&changes)
+        .filter_map(|(item, change)| Some((change.statement(&item.proposal.model.sql)?, change.is_new)));
+    let (statements, new): (Vec<Sql>, Vec<bool>) = statements.unzip();
+    Decision::run(statements, Ok(changes)).checked(move |done| {
+        done.iter().zip(&new).try_for_each(|(done, is_new)| match is_new {
+            true => inserted(done).map(drop),
+            false => Done::wrote(Some(done), "changed"),
+        })
+    })
 }
 
 /// The rows with their ids: those that the store counted up come from its statements.

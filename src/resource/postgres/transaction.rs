@@ -36,6 +36,11 @@ impl From<tokio_postgres::Error> for Failure {
 }
 
 impl Failure {
+    /// Of statements that the server accepted, and that did not do what they should.
+    const fn discarded(error: Error) -> Self {
+        Self { error, remedy: Remedy::None, open: false, missing: 0 }
+    }
+
     /// Of a statement within a transaction.
     fn within(self) -> Self {
         Self { open: true, ..self }
@@ -105,13 +110,14 @@ pub async fn write<T>(
     decide: &(dyn Fn(Vec<Vec<Found>>) -> Decision<T> + Send + Sync),
 ) -> Result<(T, Vec<Done>), Failure> {
     if looks.is_empty() {
-        let Decision { statements, value } = decide(Vec::new());
-        if let [statement] = statements.as_slice() {
-            let ran = run(client, prepared, &statement.text, &statement.parameters).await?;
-            return Ok((value, vec![done(ran)]));
+        let decision = decide(Vec::new());
+        if let [statement] = decision.statements.as_slice() {
+            let ran = [done(run(client, prepared, &statement.text, &statement.parameters).await?)];
+            decision.check.map_or(Ok(()), |check| check(&ran)).map_err(Failure::discarded)?;
+            return Ok((decision.value, ran.into()));
         }
         client.batch_execute(BEGIN).await?;
-        return finish(client, prepared, &statements, value).await;
+        return finish(client, prepared, decision).await;
     }
     let lock = |look: &Sql| if look.text.ends_with(SHARED) { "" } else { " FOR UPDATE" };
     let looks = looks.iter().map(|look| Sql { text: format!("{}{}", look.text, lock(look)), ..look.clone() });
@@ -124,8 +130,7 @@ pub async fn write<T>(
     let found: Result<Vec<Vec<_>>, _> = rows.into_iter().map(|rows| rows.map(all).map_err(Failure::within)).collect();
     let found = found?;
     let missing = found.iter().filter(|rows| rows.is_empty()).count();
-    let Decision { statements, value } = decide(found);
-    let written = finish(client, prepared, &statements, value).await;
+    let written = finish(client, prepared, decide(found)).await;
     written.map_err(|failure| match &failure.error {
         // Another transaction may have inserted what was not there: then the next look finds it.
         Error::Unique(_) if missing > 0 => Failure { remedy: Remedy::Repeat, missing, ..failure },
@@ -137,16 +142,25 @@ pub async fn write<T>(
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /// The statements and the commit, each sent without waiting for the one before. If a statement fails, those after it fail too, and the
-/// commit rolls back.
-async fn finish<T>(client: &Lease, prepared: bool, statements: &[Sql], value: T) -> Result<(T, Vec<Done>), Failure> {
+/// commit rolls back. Only if several have to be checked, the commit waits for them.
+async fn finish<T>(client: &Lease, prepared: bool, decision: Decision<T>) -> Result<(T, Vec<Done>), Failure> {
+    let Decision { statements, value, check } = decision;
     if statements.is_empty() {
         client.batch_execute("ROLLBACK").await?;
         return Ok((value, Vec::new()));
     }
-    let ready = ready(client, prepared, statements).await.map_err(Failure::within)?;
+    let ready = ready(client, prepared, &statements).await.map_err(Failure::within)?;
+    let of = |all: Vec<Result<_, Failure>>| all.into_iter().map(|ran| ran.map(done)).collect::<Result<Vec<_>, _>>();
+    if let Some(check) = check.as_ref().filter(|_| statements.len() > 1) {
+        let all = of(in_order(client, &ready).await).map_err(Failure::within)?;
+        check(&all).map_err(|error| Failure::discarded(error).within())?;
+        client.batch_execute("COMMIT").await?;
+        return Ok((value, all));
+    }
     let (all, committed) = join(in_order(client, &ready), client.batch_execute("COMMIT")).await;
-    let all = all.into_iter().map(|ran| ran.map(done)).collect::<Result<_, _>>()?;
+    let all = of(all)?;
     committed?;
+    check.map_or(Ok(()), |check| check(&all)).map_err(Failure::discarded)?;
     Ok((value, all))
 }
 

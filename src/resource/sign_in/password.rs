@@ -8,7 +8,7 @@ use crate::resource::json::Json;
 use crate::resource::moment::Moment;
 use crate::resource::refusal::refusal;
 use crate::resource::reply;
-use crate::resource::store::{Decision, Param, Statement, only};
+use crate::resource::store::{Decision, Done, Param, Statement, only};
 use crate::resource::{sessions, version};
 use gatewright_sdk::{Detail, Identity, Problem, Request, Response};
 use http::StatusCode;
@@ -89,7 +89,7 @@ impl SignIn {
         let decide = move |found| {
             let now = only(found).map(|row| Account::of(&row, &accounts));
             match now.is_some_and(|now| now.hash == account.hash) {
-                true => Decision::run(statements.clone(), ()),
+                true => Decision::run(statements.clone(), ()).checked(|done| Done::wrote(done.first(), "changed")),
                 false => Decision::leave(()),
             }
         };

@@ -1,0 +1,139 @@
+//! Triggers of the database that silently discard what a statement does: no request says that it worked, and nothing is half done.
+
+use super::world::*;
+use super::*;
+
+const SHOP: &str = r#"
+lists:
+  store: main
+  id: { type: string }
+  access: { default: public }
+  bulk: { create: true, upsert: id }
+  fields: { name: { type: string } }
+kept:
+  store: main
+  id: { type: string }
+  access: { default: public }
+  soft_delete: true
+  fields: { name: { type: string } }
+parts:
+  store: main
+  id: { type: string }
+  access: { default: public }
+  soft_delete: true
+  fields: { kept: { type: ref, to: kept, on_delete: cascade } }
+users:
+  store: main
+  id: { type: string }
+  access: { default: public }
+  fields: { password: { type: password } }
+"#;
+
+/// Rows whose id is `x` are left as they are.
+async fn discard(world: &World, event: &str, table: &str) {
+    let row = if event == "INSERT" { "NEW" } else { "OLD" };
+    if postgres::server().is_none() {
+        let body = "SELECT RAISE(IGNORE); END";
+        world.run(&format!("CREATE TRIGGER t BEFORE {event} ON {table} WHEN {row}.id = 'x' BEGIN {body}")).await;
+        return;
+    }
+    world
+        .run("CREATE OR REPLACE FUNCTION ignored() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'")
+        .await;
+    let when = format!("FOR EACH ROW WHEN ({row}.id = 'x') EXECUTE FUNCTION ignored()");
+    world.run(&format!("CREATE TRIGGER t BEFORE {event} ON {table} {when}")).await;
+}
+
+async fn allow(world: &World, table: &str) {
+    let on = if postgres::server().is_some() { format!(" ON {table}") } else { String::new() };
+    world.run(&format!("DROP TRIGGER t{on}")).await;
+}
+
+fn failed(answer: &Answer) {
+    assert_eq!((answer.status.as_u16(), &*answer.reason), (500, "store_failed"), "{}", answer.body);
+}
+
+async fn send(api: &Api, method: Method, target: &str, body: &str) -> Answer {
+    api.ask(method, target).json(body).send().await
+}
+
+#[tokio::test]
+async fn a_change_that_is_discarded_is_an_error() {
+    let world = world(SHOP).await;
+    let lists = world.of("lists");
+    for id in ["x", "y"] {
+        assert_eq!(lists.post(&format!(r#"{{"id":"{id}","name":"old"}}"#)).await.status, 201);
+    }
+    discard(&world, "UPDATE", "lists").await;
+    let new = r#"{"name":"new"}"#;
+    failed(&lists.patch("x", new).await);
+    failed(&lists.put("x", new).await);
+    failed(&send(lists, Method::PUT, "", r#"[{"id":"x","name":"new"}]"#).await);
+    failed(&send(lists, Method::PUT, "", r#"[{"id":"y","name":"new"},{"id":"x","name":"new"},{"id":"z"}]"#).await);
+    assert_eq!(world.count("SELECT count(*) FROM lists WHERE name = 'old'").await, 2, "a list is all or nothing");
+    assert_eq!(lists.get("/z").await.status, 404);
+    let each = lists.ask(Method::PUT, "").header("prefer", "handling=lenient");
+    let each = each.json(r#"[{"id":"y","name":"new"},{"id":"x","name":"new"}]"#).send().await.json();
+    assert_eq!((&each[0]["status"], &each[1]["status"]), (&200.into(), &500.into()));
+    assert_eq!(lists.patch("x", r#"{"name":"old"}"#).await.status, 200, "nothing to change");
+}
+
+#[tokio::test]
+async fn a_create_that_is_discarded_leaves_nothing_behind() {
+    let world = world(SHOP).await;
+    let lists = world.of("lists");
+    discard(&world, "INSERT", "lists").await;
+    failed(&lists.post(r#"{"id":"x"}"#).await);
+    failed(&lists.put("x", "{}").await);
+    failed(&lists.post(r#"[{"id":"a"},{"id":"x"},{"id":"b"}]"#).await);
+    failed(&send(lists, Method::PUT, "", r#"[{"id":"a"},{"id":"x"},{"id":"b"}]"#).await);
+    assert_eq!(world.count("SELECT count(*) FROM lists").await, 0, "a list is all or nothing");
+    for body in [r#"{"id":"x"}"#, r#"[{"id":"a"},{"id":"x"}]"#] {
+        let keyed = || lists.ask(Method::POST, "").header("idempotency-key", "k").json(body).send();
+        failed(&keyed().await);
+        failed(&keyed().await);
+    }
+}
+
+#[tokio::test]
+async fn a_delete_that_is_discarded_is_an_error() {
+    let world = world(SHOP).await;
+    for table in ["lists", "users"] {
+        let api = world.of(table);
+        assert_eq!(api.post(r#"{"id":"x"}"#).await.status, 201);
+        discard(&world, "DELETE", table).await;
+        failed(&send(api, Method::DELETE, "/x", "").await);
+        assert_eq!(api.get("/x").await.status, 200);
+        allow(&world, table).await;
+        assert_eq!(send(api, Method::DELETE, "/x", "").await.status, 204);
+    }
+    let (kept, parts) = (world.of("kept"), world.of("parts"));
+    assert_eq!(kept.post(r#"{"id":"x"}"#).await.status, 201);
+    for id in ["x", "y"] {
+        assert_eq!(parts.post(&format!(r#"{{"id":"{id}","kept":"x"}}"#)).await.status, 201);
+    }
+    let there = || async {
+        for (api, target, rows) in
+            [(kept, "", 1), (kept, "?deleted=only", 0), (parts, "", 2), (parts, "?deleted=only", 0)]
+        {
+            assert_eq!(api.get(target).await.rows().len(), rows, "{target}");
+        }
+    };
+    // The item itself, and what goes with it: the store keeps it from being deleted alone.
+    for (table, status) in [("kept", 500), ("parts", 409)] {
+        discard(&world, "DELETE", table).await;
+        assert_eq!(send(kept, Method::DELETE, "/x", "").await.status, status, "{table}");
+        there().await;
+        allow(&world, table).await;
+    }
+    assert_eq!(send(kept, Method::DELETE, "/x", "").await.status, 204);
+    for (table, status) in [("kept", 409), ("parts", 500)] {
+        discard(&world, "INSERT", table).await;
+        assert_eq!(send(kept, Method::POST, "/x/restore", "").await.status, status, "{table}");
+        assert_eq!((kept.get("").await.rows().len(), parts.get("").await.rows().len()), (0, 0), "{table}");
+        assert_eq!(parts.get("?deleted=only").await.rows().len(), 2, "{table}");
+        allow(&world, table).await;
+    }
+    assert_eq!(send(kept, Method::POST, "/x/restore", "").await.status, 200);
+    there().await;
+}
