@@ -55,6 +55,11 @@ impl Dialect {
         }
     }
 
+    /// A column in a condition, if it would not compare byte by byte otherwise: one that was adopted may ignore case.
+    pub fn exact(self, column: &str, kind: ColumnType) -> Option<String> {
+        (self == Self::Sqlite && kind == ColumnType::Text).then(|| format!("{column} COLLATE BINARY"))
+    }
+
     /// A column or a value, so that ASCII letters are equal in either case.
     pub fn folded(self, text: &str) -> String {
         match self {

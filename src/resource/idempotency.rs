@@ -198,7 +198,7 @@ fn caller<'a>(model: &Model, targets: impl Iterator<Item = &'a Model>, identity:
     // Issuers may use the same subject.
     let issuer = identity.claims.get("iss").and_then(|issuer| issuer.as_str()).unwrap_or_default();
     let mut digest = Digest::new("gatewright caller");
-    for text in [identity.method.as_ref(), issuer, &identity.subject] {
+    for text in [identity.method, issuer, &identity.subject] {
         digest.text(text);
     }
     model.rules.all().for_each(|rule| rule.note(identity, &mut digest));

@@ -59,7 +59,7 @@ fn chosen(
             Some(under) => Ok(Some(under.id.clone())),
             None if has_claim(field, identity) => Ok(None),
             None => Err(field.broken("required", "is required").help(format!(
-                "send the {} of the new item; without it, that of the claim `{}` is used, which you do not have",
+                "send the {} of the new item: only callers with the claim `{}` may leave it out",
                 preset.whose(),
                 preset.claim
             ))),

@@ -64,7 +64,10 @@ impl Texts {
     /// Compares the column, which is called `name` here.
     fn compare(&self, sql: &mut Sql, comparison: &Comparison, name: &str) {
         let (column, own) = (comparison.column, name);
-        let folded = comparison.fold.then(|| self.dialect.folded(own));
+        let folded = match comparison.fold {
+            true => Some(self.dialect.folded(own)),
+            false => self.dialect.exact(own, self.kind(column)),
+        };
         let name = folded.as_deref().unwrap_or(own);
         let first = comparison.values.first().cloned().unwrap_or(Param::Null);
         let sign = match comparison.operator {

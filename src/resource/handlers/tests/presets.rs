@@ -1,8 +1,10 @@
 //! Presets of access rules: items of their owner, and items of a tenant.
 
+use super::migrations::{empty, migrate, serve_on, sql};
 use super::world::*;
 use super::*;
 use crate::resource::model::others::Others;
+use crate::resource::store::{By, Orders};
 use serde_json::json;
 
 const NOTES: &str = r#"
@@ -198,4 +200,30 @@ async fn each_claim_is_an_owner_of_its_own_and_an_empty_one_is_none() {
         }
         assert_eq!(ask(notes, &claims, Method::PUT, "", r#"[{"slug":"x"}]"#).await.status, 403, "{claims}");
     }
+}
+
+#[tokio::test]
+async fn owners_stay_apart_in_a_column_of_another_program_that_ignores_case() {
+    let store = empty().await;
+    if postgres::server().is_some() {
+        let options = "provider = icu, locale = 'und-u-ks-level2', deterministic = false";
+        sql(&store, &format!("CREATE COLLATION folded ({options})")).await;
+        sql(&store, "CREATE TABLE items (id uuid PRIMARY KEY, author text COLLATE folded, title text)").await;
+    } else {
+        sql(&store, "CREATE TABLE items (id TEXT PRIMARY KEY, author TEXT COLLATE NOCASE, title TEXT)").await;
+    }
+    let row = "INSERT INTO items VALUES ('0190a000-0000-7000-8000-000000000000', 'Ann', 'x')";
+    sql(&store, row).await;
+    let fields = "fields:\n  author: { type: string, set: $claims.sub }\n  title: { type: string, filter: [eq] }\n";
+    let yaml = format!("store: main\naccess: {{ preset: owner, field: author }}\n{fields}");
+    migrate(&store, &yaml, &By::Command(Orders { adopt: true, ..Orders::default() })).await;
+    let api = serve_on(&store, &yaml).await.unwrap();
+    let item = "/0190a000-0000-7000-8000-000000000000";
+    for (sub, rows, status) in [("Ann", 1, 200), ("ann", 0, 404)] {
+        let who = json!({"sub": sub});
+        assert_eq!(ask(&api, &who, Method::GET, "", "").await.rows().len(), rows, "{sub}");
+        assert_eq!(ask(&api, &who, Method::GET, item, "").await.status, status, "{sub}");
+        assert_eq!(ask(&api, &who, Method::PATCH, item, r#"{"title":"y"}"#).await.status, status, "{sub}");
+    }
+    assert_eq!(ask(&api, &json!({"sub": "ann"}), Method::DELETE, item, "").await.status, 404);
 }
