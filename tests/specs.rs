@@ -184,8 +184,22 @@ fn a_file_that_cannot_be_used_is_an_error_at_its_line() {
     std::fs::write(folder.path().join("broken.yaml"), "openapi: 3.1.0\npaths:\n  /a: [\n").unwrap();
     std::fs::write(folder.path().join("good.yaml"), "openapi: 3.1.0\npaths: { /b: { get: { responses: {} } } }\n")
         .unwrap();
+    std::fs::write(folder.path().join("braces.yaml"), "{ openapi: 3.1.0, paths: { /a: [ }\n").unwrap();
+    std::fs::write(folder.path().join("large.yaml"), "# a line\n".repeat(1 << 20)).unwrap();
+    std::fs::write(folder.path().join("secured.yaml"), "openapi: 3.1.0\nsecurity: [{ key: [] }]\npaths: {}\n").unwrap();
+    let fifo = std::process::Command::new("mkfifo").arg(folder.path().join("fifo")).status().unwrap();
+    assert!(fifo.success());
     let cases = [
-        ("openapi: none.yaml\n    upstream: a", "cannot read none.yaml", "7:14"),
+        ("openapi: none.yaml\n    upstream: a", "cannot read none.yaml: it does not exist", "7:14"),
+        ("openapi: .\n    upstream: a", "cannot read .: it is a directory, not a file", "7:14"),
+        ("openapi: fifo\n    upstream: a", "cannot read fifo: it is not a regular file", "7:14"),
+        (
+            "openapi: large.yaml\n    upstream: a",
+            "cannot read large.yaml: it has 9437184 bytes and exceeds the size limit of 8 MiB",
+            "7:14",
+        ),
+        ("openapi: braces.yaml\n    upstream: a", "`braces.yaml`: not valid YAML: ", "7:14"),
+        ("openapi: secured.yaml\n    upstream: a", "`#/security/0/key` requires the security scheme `key`", "7:14"),
         ("openapi: broken.yaml\n    upstream: a", "`broken.yaml`: not valid YAML: ", "7:14"),
         ("openapi: good.yaml\n    respond: { text: a }", "works only with `upstream` or `split`", "7:14"),
         (
@@ -199,6 +213,7 @@ fn a_file_that_cannot_be_used_is_an_error_at_its_line() {
         let (good, report) = checked(folder.path(), &route(rest));
         assert!(!good && report.contains(message), "{rest}: {report}");
         assert!(report.contains(&format!("gateway.yaml:{place}")), "{rest}: {report}");
+        assert_eq!(report.contains("add the file"), rest.contains("none.yaml"), "{rest}: {report}");
     }
     let (good, report) = checked(folder.path(), &route("openapi: good.yaml\n    upstream: a"));
     assert!(
@@ -234,4 +249,33 @@ fn a_changed_file_changes_the_description_and_a_broken_one_does_not() {
     let refused = gateway.admin("GET", "/status").json()["last_refused"]["diagnostics"].to_string();
     assert!(refused.contains("GW0532") && refused.contains("`openapi` is not text"), "{refused}");
     assert_eq!(said(), "What they want.");
+}
+
+/// The names of parameters mean nothing, so `/shop/{id}` and `/shop/{orderId}` are one path, and a description may have it once.
+#[test]
+fn the_same_path_of_two_files_is_described_once() {
+    let spec = |name: &str, method: &str| {
+        format!(
+            "openapi: 3.1.0\npaths:\n  '/shop/{{{name}}}':\n    {method}:\n      parameters: [{{ in: path, name: {name}, required: true, schema: {{ type: string }} }}]\n      responses: {{ 200: {{ description: ok }} }}\n"
+        )
+    };
+    let yaml = r#"
+listeners: { web: { address: "127.0.0.1:0" } }
+upstreams: { shop: { targets: [{ url: "http://127.0.0.1:1" }] } }
+routes:
+  read: { path: "/shop/{a}", methods: [GET], upstream: shop, openapi: read.yaml }
+  write: { path: "/shop/{b}", methods: [PUT], upstream: shop, openapi: write.yaml }
+  openapi: { path: /openapi.json, openapi: {} }
+"#;
+    let gateway = Gateway::start_in(&[
+        ("gateway.yaml", &format!("{HEAD}{yaml}")),
+        ("read.yaml", &spec("id", "get")),
+        ("write.yaml", &spec("orderId", "put")),
+    ]);
+    let document = gateway.get("/openapi.json").json();
+    let paths = document["paths"].as_object().unwrap();
+    assert_eq!(paths.keys().collect::<Vec<_>>(), ["/shop/{id}"]);
+    for method in ["get", "put"] {
+        assert_eq!(paths["/shop/{id}"][method]["parameters"][0]["name"], "id", "{method}: {document}");
+    }
 }

@@ -10,7 +10,10 @@ use crate::openapi::operation::Guards;
 use crate::openapi::{Components, Operation, object};
 use crate::resource::model::Model;
 use crate::resource::openapi::{Around, Names, SEGMENT, operations, sign_in_operations};
+use gatewright_openapi::shape::shape;
+use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The version of the specification.
@@ -33,19 +36,23 @@ impl Descriptions<'_> {
             names: Names::of(self.models),
             components: Components::new(document.errors.format),
             paths: Map::new(),
-            tags: Vec::new(),
+            shapes: HashMap::new(),
+            tags: IndexMap::new(),
         };
         let routes = || self.plan.routes.iter().filter(|route| route.serves(&listener.name));
         for route in routes() {
             described.add(listener, route);
         }
         // What the gateway itself serves keeps its names.
+        described.shapes = described.paths.keys().map(|path| (shape(path), path.clone())).collect();
         for route in routes() {
             if let Described::Proxied(proxied) = &route.target.described {
                 described.proxied(listener, route, proxied);
             }
         }
         let Description { components, paths, tags, .. } = described;
+        let tag = |(name, description): (String, String)| json!({ "name": name, "description": description });
+        let tags: Vec<Value> = tags.into_iter().map(tag).collect();
         let mut value = object([
             ("openapi", OPENAPI.into()),
             ("info", self.info(listener, own)),
@@ -85,7 +92,10 @@ struct Description<'a> {
     names: Names,
     components: Components,
     paths: Map<String, Value>,
-    tags: Vec<Value>,
+    /// The path of each shape: see [`shape`].
+    shapes: HashMap<String, String>,
+    /// What each tag means, by name.
+    tags: IndexMap<String, String>,
 }
 
 impl Description<'_> {
@@ -94,7 +104,7 @@ impl Description<'_> {
         match (&route.target.described, &route.path, route.target.kind) {
             (_, PlannedPath::Collection(path) | PlannedPath::Restorable(path), "resource") => {
                 let Some((name, model)) = self.model(route.target.name.as_deref()) else { return };
-                self.tag(&name, &format!("The items of {name}."));
+                self.tag(&name, || format!("The items of {name}."));
                 let under = match &route.target.described {
                     Described::Under(field) => Some(&**field),
                     _ => None,
@@ -115,7 +125,7 @@ impl Description<'_> {
 
     fn sign_in(&mut self, route: &PlannedRoute, path: &str, guards: &Guards, settings: &SignIn) {
         let Some((name, model)) = self.model(Some(&settings.resource)) else { return };
-        self.tag(&route.name, &format!("Sign-in for {name}."));
+        self.tag(&route.name, || format!("Sign-in for {name}."));
         let named = (&self.names.get(&name), &*route.name);
         let around = Around { models: self.all.models, names: &self.names, under: None };
         for (address, operation) in sign_in_operations(settings, &model, named, around, &mut self.components) {
@@ -136,9 +146,9 @@ impl Description<'_> {
         self.all.models.iter().find(|(known, _)| Some(known.as_str()) == name).cloned()
     }
 
-    fn tag(&mut self, name: &str, description: &str) {
-        if !self.tags.iter().any(|tag| tag.get("name").is_some_and(|known| known == name)) {
-            self.tags.push(json!({ "name": name, "description": description }));
+    fn tag(&mut self, name: &str, description: impl FnOnce() -> String) {
+        if !self.tags.contains_key(name) {
+            self.tags.insert(name.to_owned(), description());
         }
     }
 

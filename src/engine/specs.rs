@@ -50,11 +50,22 @@ impl Specs {
             }
         };
         let known = self.0.entry(file.path().to_owned()).or_insert_with(|| {
-            let content = check.read(file).map_err(|message| fault(&message, "correct the name, or add the file"))?;
-            let spec = Spec::parse(&content);
+            let content = check.read(file).map_err(|message| fault(&message, unreadable(&message)))?;
+            let spec = Spec::parse(&content, file.path());
             spec.map(Arc::new).map_err(|Flaw { message, help }| fault(&format!("`{file}`: {message}"), help))
         });
         Ok(Proxied { spec: Arc::clone(known.as_ref().map_err(Clone::clone)?), strip, add })
+    }
+}
+
+/// What to do about a file that cannot be read.
+fn unreadable(message: &str) -> &'static str {
+    if message.ends_with("does not exist") {
+        "correct the name, or add the file"
+    } else if message.contains("size limit") {
+        "remove what the route does not serve, such as other paths and long examples: clients read the whole description"
+    } else {
+        "name a file that the gateway can read"
     }
 }
 

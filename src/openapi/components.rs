@@ -3,6 +3,7 @@
 use super::names::Unique;
 use crate::config::document::process::ErrorFormat;
 use serde_json::{Map, Value, json};
+use std::collections::HashMap;
 
 /// The shared parts of one document.
 pub struct Components {
@@ -12,11 +13,13 @@ pub struct Components {
     pub operations: Unique,
     /// By kind, then by name.
     parts: Map<String, Value>,
+    /// The names of parts, by kind.
+    taken: HashMap<String, Unique>,
 }
 
 impl Components {
     pub fn new(errors: ErrorFormat) -> Self {
-        Self { errors, operations: Unique::default(), parts: Map::new() }
+        Self { errors, operations: Unique::default(), parts: Map::new(), taken: HashMap::new() }
     }
 
     /// A reference to the schema `name`.
@@ -55,19 +58,11 @@ impl Components {
         self.parts.get(kind)?.get(name)
     }
 
-    /// A free name for a part whose content follows: `name`, or `name2` if it is taken. Schemas whose names differ only in
+    /// A free name for a part whose content follows: `name` with the characters that are allowed, or `name2` if it is taken. Schemas whose names differ only in
     /// case would have the same file in generated clients.
     pub fn reserve(&mut self, kind: &str, name: &str) -> String {
-        let parts = self.parts.entry(kind).or_insert_with(|| json!({}));
-        let taken = |name: &str| {
-            parts.as_object().is_some_and(|parts| parts.keys().any(|known| known.eq_ignore_ascii_case(name)))
-        };
-        let mut unique = name.to_owned();
-        let mut count = 1_u32;
-        while taken(&unique) {
-            count = count.saturating_add(1);
-            unique = format!("{name}{count}");
-        }
+        self.parts.entry(kind).or_insert_with(|| json!({}));
+        let unique = self.taken.entry(kind.to_owned()).or_default().take(&clean(name));
         self.fill(kind, &unique, Value::Null);
         unique
     }
@@ -99,6 +94,7 @@ impl Components {
             unique = format!("{name}{count}");
         }
         parts.entry(&unique).or_insert(part);
+        self.taken.entry(kind.to_owned()).or_default().note(&unique);
         reference(kind, &unique)
     }
 }
@@ -110,5 +106,6 @@ fn reference(kind: &str, name: &str) -> Value {
 /// A name of the configuration as the name of a part: other characters are not allowed there.
 fn clean(name: &str) -> String {
     let allowed = |letter: char| letter.is_ascii_alphanumeric() || "._-".contains(letter);
-    name.chars().map(|letter| if allowed(letter) { letter } else { '_' }).collect()
+    let clean: String = name.chars().map(|letter| if allowed(letter) { letter } else { '_' }).collect();
+    if clean.is_empty() { "_".to_owned() } else { clean }
 }

@@ -10,25 +10,36 @@ use std::collections::BTreeMap;
 const OF_FORWARDING: [u16; 3] = [502, 503, 504];
 
 impl Guards {
-    /// Adds the errors of the gateway to the responses of an upstream.
-    pub(super) fn join_problems(&self, responses: &mut Map<String, Value>, components: &mut Components) {
+    /// The errors of the gateway, by status.
+    pub(super) fn problems(&self, components: &mut Components) -> Map<String, Value> {
         let mut statuses: BTreeMap<u16, bool> = OF_FORWARDING.into_iter().map(|status| (status, false)).collect();
         for (status, foreign) in &self.rejects {
             *statuses.entry(*status).or_default() |= foreign;
         }
+        let mut problems = Map::new();
         for (status, foreign) in statuses {
-            let reference = problem(status, foreign, &self.adds, components);
-            join(responses, &status.to_string(), reference, components);
+            problems.insert(status.to_string(), problem(status, foreign, &self.adds, components));
         }
-        let reference = any_other(self.is_foreign, components);
-        join(responses, "default", reference, components);
+        problems.insert("default".to_owned(), any_other(self.is_foreign, components));
+        problems
+    }
+}
+
+/// Adds the errors of the gateway to the responses of an upstream.
+pub(super) fn join_problems(
+    problems: &Map<String, Value>,
+    responses: &mut Map<String, Value>,
+    components: &Components,
+) {
+    for (status, reference) in problems {
+        join(responses, status, reference, components);
     }
 }
 
 /// Adds a shared response of the gateway. If the upstream has one with this status, either of them may come.
-fn join(responses: &mut Map<String, Value>, status: &str, reference: Value, components: &Components) {
+fn join(responses: &mut Map<String, Value>, status: &str, reference: &Value, components: &Components) {
     let Some(response) = responses.get_mut(status).and_then(Value::as_object_mut) else {
-        responses.insert(status.to_owned(), reference);
+        responses.insert(status.to_owned(), reference.clone());
         return;
     };
     let name = reference.get("$ref").and_then(Value::as_str).and_then(|path| path.rsplit('/').next());

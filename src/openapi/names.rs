@@ -1,6 +1,6 @@
 //! Names of schemas and operations, made from the names in the configuration.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 /// `blog_posts` as `BlogPosts`.
 pub fn pascal(name: &str) -> String {
@@ -28,19 +28,34 @@ pub fn singular(name: &str) -> String {
 
 /// Names that are given once.
 #[derive(Debug, Default)]
-pub struct Unique(HashSet<String>);
+pub struct Unique {
+    /// In lower case.
+    taken: HashSet<String>,
+    /// The number that was last given to a name: looking for a free one from the start takes longer each time.
+    last: HashMap<String, u32>,
+}
 
 impl Unique {
     /// `name`, or `name2` if it is taken. Names that differ only in case are one: files of generated clients are called
     /// by them.
     pub fn take(&mut self, name: &str) -> String {
-        let mut candidate = name.to_owned();
-        let mut count = 1_u32;
-        while !self.0.insert(candidate.to_ascii_lowercase()) {
-            count = count.saturating_add(1);
-            candidate = format!("{name}{count}");
+        let lower = name.to_ascii_lowercase();
+        if self.taken.insert(lower.clone()) {
+            return name.to_owned();
         }
-        candidate
+        let last = self.last.entry(lower).or_insert(1);
+        loop {
+            *last = last.saturating_add(1);
+            let candidate = format!("{name}{last}");
+            if self.taken.insert(candidate.to_ascii_lowercase()) {
+                return candidate;
+            }
+        }
+    }
+
+    /// A name that was given otherwise.
+    pub fn note(&mut self, name: &str) {
+        self.taken.insert(name.to_ascii_lowercase());
     }
 }
 

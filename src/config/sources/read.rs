@@ -38,9 +38,7 @@ impl Unreadable {
     /// What to do if it is the main file.
     pub fn help(&self, path: &Path) -> String {
         match self.trouble {
-            Trouble::Missing => "pass the path: `gatewright run FILE`, or set GATEWRIGHT_CONFIG; `gatewright init` \
-                                 writes a new one"
-                .to_owned(),
+            Trouble::Missing => "correct the path; `gatewright init` writes a new file".to_owned(),
             Trouble::Denied => {
                 "grant that user read access, for example with `chown`, or `chmod g+r` and a shared group".to_owned()
             }
@@ -66,7 +64,7 @@ pub fn read_text(path: &Path, most: u64) -> Result<String, Unreadable> {
 pub fn read_stream(stream: impl Read, most: u64) -> Result<String, Unreadable> {
     let mut bytes = Vec::new();
     stream.take(most + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error, None))?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > most) { Err(too_large(most)) } else { text(bytes) }
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > most) { Err(too_large(None, most)) } else { text(bytes) }
 }
 
 fn text(bytes: Vec<u8>) -> Result<String, Unreadable> {
@@ -109,16 +107,18 @@ fn read(path: &Path, most: u64) -> Result<Vec<u8>, Unreadable> {
         return Err(Unreadable::new(Trouble::Other, "is not a regular file"));
     }
     if kind.len() > most {
-        return Err(too_large(most));
+        return Err(too_large(Some(kind.len()), most));
     }
     let mut bytes = Vec::with_capacity(usize::try_from(kind.len()).unwrap_or_default());
     let file = File::open(path).map_err(|error| unreadable(&error, Some(&kind)))?;
     file.take(most + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error, Some(&kind)))?;
-    if u64::try_from(bytes.len()).is_ok_and(|length| length > most) { Err(too_large(most)) } else { Ok(bytes) }
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > most) { Err(too_large(None, most)) } else { Ok(bytes) }
 }
 
-fn too_large(most: u64) -> Unreadable {
-    Unreadable::new(Trouble::TooLarge, format!("exceeds the size limit of {}", size(most)))
+/// `length` is that of the file, if it is known.
+fn too_large(length: Option<u64>, most: u64) -> Unreadable {
+    let length = length.map(|length| format!("has {length} bytes and ")).unwrap_or_default();
+    Unreadable::new(Trouble::TooLarge, format!("{length}exceeds the size limit of {}", size(most)))
 }
 
 fn size(bytes: u64) -> String {

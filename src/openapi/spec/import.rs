@@ -1,15 +1,21 @@
 //! Takes operations of a description into another one, with the components they refer to.
 
-use super::{Spec, parts, security};
+use super::{Spec, security};
 use crate::openapi::Components;
+use crate::openapi::joined::join_problems;
 use crate::openapi::names::pascal;
 use crate::openapi::operation::Guards;
+use gatewright_openapi::{Reference, parts, write_reference};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
 /// A description whose operations are taken into another one.
 pub struct Import<'a> {
     spec: &'a Spec,
+    /// What is in front of all of them.
+    guards: &'a Guards,
+    /// The errors of the gateway, by status. They are the same for each operation.
+    problems: Map<String, Value>,
     /// The new name of each component that was taken, by kind and name.
     taken: HashMap<(String, String), String>,
     /// Those whose content is still to come: kind, name, and the new name. Components refer to each other to any depth.
@@ -17,21 +23,21 @@ pub struct Import<'a> {
 }
 
 impl<'a> Import<'a> {
-    pub fn new(spec: &'a Spec) -> Self {
-        Self { spec, taken: HashMap::new(), pending: Vec::new() }
+    /// Operations of `spec` behind `guards`. What the gateway itself responds with keeps its names, so it comes first.
+    pub fn new(spec: &'a Spec, guards: &'a Guards, components: &mut Components) -> Self {
+        let problems = guards.problems(components);
+        Self { spec, guards, problems, taken: HashMap::new(), pending: Vec::new() }
     }
 
-    /// The operation `method` of `item`, which is at `path`, behind `guards`. Without tags it gets that of the route.
+    /// The operation `method` of `item`, which is at `path`. Without tags it gets that of the route. `renamed` has the
+    /// parameters of the path that have another name here, and that name.
     pub fn operation(
         &mut self,
         (path, method, item): (&str, &str, &Map<String, Value>),
-        route: &str,
-        guards: &Guards,
+        (route, renamed): (&str, &[(&str, &str)]),
         components: &mut Components,
     ) -> Option<Value> {
-        let spec = self.spec;
-        // What the gateway itself responds with keeps its names.
-        guards.join_problems(&mut Map::new(), components);
+        let (spec, guards) = (self.spec, self.guards);
         let operation = spec.resolved(item.get(method)?).as_object()?;
         let text = |key: &str| operation.get(key).and_then(Value::as_str);
         let id = text("operationId").map_or_else(|| named(method, path), str::to_owned);
@@ -43,9 +49,9 @@ impl<'a> Import<'a> {
             taken.extend(said.map(|said| (key.to_owned(), said.into())));
         }
         taken.extend(operation.get("deprecated").map(|deprecated| ("deprecated".to_owned(), deprecated.clone())));
-        let parameters = parameters(spec, item, operation);
+        let parameters = spec.parameters(item, operation);
         if !parameters.is_empty() {
-            let parameters = parameters.iter().map(|parameter| self.part(parameter, components));
+            let parameters = parameters.into_iter().map(|parameter| self.parameter(parameter, renamed, components));
             taken.insert("parameters".to_owned(), parameters.collect());
         }
         for key in ["requestBody", "callbacks"] {
@@ -59,13 +65,13 @@ impl<'a> Import<'a> {
         let responses = operation.get("responses").map(|responses| spec.resolved(responses));
         let mut known = Map::new();
         for (status, response) in responses.and_then(Value::as_object).into_iter().flatten() {
-            let mut response = self.part(spec.resolved(response), components);
+            let mut response = described(self.part(spec.resolved(response), components));
             guards.add_fields(&mut response, components);
             known.insert(status.clone(), response);
         }
-        guards.join_problems(&mut known, components);
+        join_problems(&self.problems, &mut known, components);
         taken.insert("responses".to_owned(), known.into());
-        let own = operation.get("security").or_else(|| spec.document.get("security"));
+        let own = operation.get("security").or_else(|| spec.document().get("security"));
         let security = self.security(own, guards, components);
         taken.insert("security".to_owned(), security);
         taken.extend(
@@ -80,6 +86,19 @@ impl<'a> Import<'a> {
         let mut part = part.clone();
         self.rewrite_all(&mut part, components);
         part
+    }
+
+    /// A parameter. One of the path may have another name here.
+    fn parameter(&mut self, parameter: &Value, renamed: &[(&str, &str)], components: &mut Components) -> Value {
+        let known = self.spec.resolved(parameter);
+        let name = known.get("name").filter(|_| known.get("in").is_some_and(|place| place == "path"));
+        let new = name.and_then(|name| renamed.iter().find(|(old, _)| name == old));
+        let Some((_, new)) = new else { return self.part(parameter, components) };
+        let mut parameter = self.part(known, components);
+        if let Some(members) = parameter.as_object_mut() {
+            members.insert("name".to_owned(), (*new).into());
+        }
+        parameter
     }
 
     fn rewrite_all(&mut self, part: &mut Value, components: &mut Components) {
@@ -98,21 +117,17 @@ impl<'a> Import<'a> {
         let mapping = object.get_mut("discriminator").and_then(|discriminator| discriminator.get_mut("mapping"));
         for target in mapping.and_then(Value::as_object_mut).into_iter().flat_map(|mapping| mapping.values_mut()) {
             let Some(named) = target.as_str() else { continue };
-            let whole = if named.starts_with('#') { named.to_owned() } else { format!("#/components/schemas/{named}") };
-            if self.spec.target(&whole).is_some() {
-                *target = self.reference(&whole, components).into();
-            }
+            let whole = if named.starts_with('#') { named.to_owned() } else { write_reference("schemas", named, "") };
+            *target = self.reference(&whole, components).into();
         }
     }
 
     /// A reference to the same component here. It is taken if it was not yet.
     fn reference(&mut self, reference: &str, components: &mut Components) -> String {
-        let rest = reference.strip_prefix("#/components/").unwrap_or_default();
-        let mut segments = rest.splitn(3, '/');
-        let (kind, name) = (segments.next().unwrap_or_default(), segments.next().unwrap_or_default());
-        let below = segments.next().map(|below| format!("/{below}")).unwrap_or_default();
-        let taken = self.take(kind, name, components);
-        format!("#/components/{kind}/{taken}{below}")
+        // A file with other references is refused.
+        let Some(Reference { kind, name, below }) = Reference::read(reference) else { return reference.to_owned() };
+        let taken = self.take(&kind, &name, components);
+        write_reference(&kind, &taken, &below)
     }
 
     /// The name of a component here.
@@ -130,8 +145,11 @@ impl<'a> Import<'a> {
     /// Takes the content of all components that were referred to, and of those that they refer to.
     fn fill(&mut self, components: &mut Components) {
         while let Some((kind, name, taken)) = self.pending.pop() {
-            let content = self.spec.target(&format!("#/components/{kind}/{name}")).cloned().unwrap_or_default();
-            let content = self.part(&content, components);
+            let content = self.spec.component(&kind, &name).cloned().unwrap_or_default();
+            let mut content = self.part(&content, components);
+            if kind == "responses" {
+                content = described(content);
+            }
             components.fill(&kind, &taken, content);
         }
     }
@@ -142,7 +160,7 @@ impl<'a> Import<'a> {
         for own in own.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object) {
             let mut here = Map::new();
             for (name, scopes) in own {
-                let content = self.spec.target(&format!("#/components/securitySchemes/{name}"));
+                let content = self.spec.component("securitySchemes", name);
                 let same = content.and_then(|content| security::same(content, guards, components));
                 let name = same.unwrap_or_else(|| self.take("securitySchemes", name, components));
                 here.insert(name, scopes.clone());
@@ -158,19 +176,10 @@ fn named(method: &str, path: &str) -> String {
     format!("{method}{}", pascal(path))
 }
 
-/// The parameters of the path, unless the operation has its own, and those of the operation.
-fn parameters(spec: &Spec, item: &Map<String, Value>, operation: &Map<String, Value>) -> Vec<Value> {
-    let list = |around: &Map<String, Value>| match around.get("parameters") {
-        Some(Value::Array(list)) => list.clone(),
-        _ => Vec::new(),
-    };
-    let key = |parameter: &Value| {
-        let parameter = spec.resolved(parameter);
-        (parameter.get("in").cloned(), parameter.get("name").cloned())
-    };
-    let own = list(operation);
-    let mut all = list(item);
-    all.retain(|parameter| !own.iter().any(|known| key(known) == key(parameter)));
-    all.extend(own);
-    all
+/// A response with the description that each must have.
+fn described(mut response: Value) -> Value {
+    if let Some(members) = response.as_object_mut().filter(|members| !members.contains_key("$ref")) {
+        members.entry("description").or_insert_with(|| "".into());
+    }
+    response
 }

@@ -1,108 +1,18 @@
-//! Files that describe APIs: which are accepted, what is said about the others, and what becomes of 3.0.
+//! Files that describe APIs: what becomes of their operations and components.
 
 use super::*;
 use crate::config::document::process::ErrorFormat;
 use crate::openapi::Components;
 use crate::openapi::operation::Guards;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
-
-const SMALL: &str = "openapi: 3.0.3\ninfo: { title: a, version: '1' }\npaths: { /a: { get: { responses: { 200: { description: ok } } } } }\n";
-
-fn parse(text: &str) -> Result<Spec, String> {
-    Spec::parse(text.as_bytes()).map_err(|flaw| flaw.message)
-}
-
-fn refused(text: &str) -> String {
-    parse(text).expect_err("it is accepted")
-}
-
-#[test]
-fn json_and_yaml_are_read_and_numbers_may_be_keys() {
-    let yaml = parse(SMALL).unwrap();
-    let json = r#"{"openapi":"3.1.0","paths":{"/a":{"get":{"responses":{"200":{"description":"ok"}}}}}}"#;
-    for spec in [yaml, parse(json).unwrap()] {
-        let (path, item) = spec.paths().next().unwrap();
-        assert_eq!((path, &item["get"]["responses"]["200"]["description"]), ("/a", &json!("ok")));
-    }
-}
-
-#[test]
-fn what_is_wrong_is_named_with_its_place() {
-    let cases = [
-        ("openapi: [", "not valid YAML: "),
-        ("{\"openapi\": \"3.1.0\",}", "not valid JSON: trailing comma at line 1 column 21"),
-        ("title: notes", "this is not an OpenAPI description: it has no `openapi`"),
-        ("swagger: '2.0'", "this is Swagger 2.0"),
-        ("openapi: 3.2.0\npaths: {}", "its version is `3.2.0`"),
-        ("openapi: 3.1\npaths: {}", "`openapi` is not text"),
-        ("openapi: 3.1.0", "it has no `paths`"),
-        ("openapi: 3.1.0\npaths: { orders: {} }", "`paths.orders`: a path begins with a slash"),
-        ("openapi: 3.1.0\npaths: { /a: 5 }", "`paths./a` is not an object"),
-        (
-            "openapi: 3.1.0\npaths: { /a: { get: { responses: { 200: ok } } } }",
-            "`paths./a.get.responses.200` is not an object",
-        ),
-        (
-            "openapi: 3.1.0\npaths: { /a: { get: { parameters: [{ in: query }] } } }",
-            "`paths./a.get.parameters[0]` has no `in`",
-        ),
-        (
-            "openapi: 3.1.0\npaths: { '/a/{id}': { get: {} } }",
-            "`paths./a/{id}.get`: the parameter `id` of the path is not",
-        ),
-        (
-            "openapi: 3.1.0\npaths: { /a: { get: { responses: { 200: { $ref: 'other.yaml#/ok' } } } } }",
-            "`paths./a.get.responses.200`: the reference `other.yaml#/ok` does not lead to `#/components/…`",
-        ),
-        (
-            "openapi: 3.1.0\npaths: { /a: { get: { responses: { 200: { $ref: '#/components/responses/Ok' } } } } }",
-            "the reference `#/components/responses/Ok` leads nowhere",
-        ),
-        (
-            "openapi: 3.1.0\npaths: {}\ncomponents: { schemas: { A: { $ref: '#/components/schemas/B' }, B: { $ref: '#/components/schemas/A' } } }",
-            "`components.schemas.A`: the reference `#/components/schemas/B` leads back to itself",
-        ),
-    ];
-    for (text, message) in cases {
-        let found = refused(text);
-        assert!(found.contains(message), "{text}: {found}");
-    }
-}
-
-#[test]
-fn an_alias_bomb_is_refused() {
-    let mut text = "openapi: 3.1.0\na0: &a0 [x, x, x, x, x, x, x, x, x]\n".to_owned();
-    for level in 1..12 {
-        let before = format!("*a{}", level - 1);
-        text += &format!("a{level}: &a{level} [{}]\n", [before.as_str(); 9].join(", "));
-    }
-    let found = refused(&(text + "paths: {}\n"));
-    assert!(found.contains("not valid YAML"), "{found}");
-}
-
-#[test]
-fn the_first_server_has_the_base_of_all_paths() {
-    let cases = [
-        ("", ""),
-        ("servers: [{ url: /v1/ }]", "/v1"),
-        ("servers: [{ url: 'https://orders.internal/v2' }, { url: /v3 }]", "/v2"),
-        (
-            "servers: [{ url: 'https://{region}.example.com/{base}', variables: { region: { default: eu }, base: { default: api } } }]",
-            "/api",
-        ),
-        ("servers: [{ url: 'orders' }]", ""),
-    ];
-    for (servers, base) in cases {
-        assert_eq!(parse(&format!("{SMALL}{servers}\n")).unwrap().base(), base, "{servers}");
-    }
-}
+use std::path::Path;
 
 /// The operation `get /a` of a description with these components, taken into an empty one behind `guards`.
 fn taken(text: &str, guards: &Guards, components: &mut Components) -> Value {
-    let spec = parse(text).unwrap();
+    let spec = Spec::parse(text.as_bytes(), Path::new("spec.yaml")).unwrap();
     let (path, item) = spec.paths().next().unwrap();
-    Import::new(&spec).operation((path, "get", item), "route", guards, components).unwrap()
+    Import::new(&spec, guards, components).operation((path, "get", item), ("route", &[]), components).unwrap()
 }
 
 #[test]
@@ -238,4 +148,52 @@ components:
     assert_eq!(alone["security"], json!([{ "token": [] }, { "key": [] }]));
     let open = taken(&text.replace("get: {", "get: { security: [],"), &guards, &mut components);
     assert_eq!(open["security"], json!([{ "bearer": [] }]), "the upstream asks for nothing, the gateway does");
+}
+
+#[test]
+fn what_would_make_the_joined_description_invalid_is_mended() {
+    let text = r"
+openapi: 3.0.1
+paths:
+  '/a/{id}':
+    parameters: [{ $ref: '#/components/parameters/Id' }]
+    get: { responses: { '200': { content: { application/json: { schema: { $ref: '#/components/schemas/Page%C2%ABOrder~1s%C2%BB' } } } } } }
+components:
+  parameters: { Id: { in: path, name: id, required: true, schema: { type: string } } }
+  schemas:
+    Page«Order/s»: { type: array, items: { $ref: '#/components/schemas/Pet' } }
+    Pet: { type: object, discriminator: { propertyName: kind } }
+    Cat: { allOf: [{ $ref: '#/components/schemas/Pet' }, { properties: { lives: { type: integer } } }] }
+";
+    let mut components = Components::new(ErrorFormat::Brief);
+    components.schema("Cat", json!({ "type": "string" }));
+    let spec = Spec::parse(text.as_bytes(), Path::new("spec.yaml")).unwrap();
+    let (path, item) = spec.paths().next().unwrap();
+    let renamed = [("id", "orderId")];
+    let guards = Guards::default();
+    let mut import = Import::new(&spec, &guards, &mut components);
+    let operation = import.operation((path, "get", item), ("route", &renamed), &mut components);
+    let operation = operation.unwrap();
+    assert_eq!(operation["parameters"][0]["name"], "orderId", "{operation}");
+    let found = &operation["responses"]["200"];
+    assert_eq!(found["description"], "", "a response has one");
+    let schema = &found["content"]["application/json"]["schema"];
+    assert_eq!(*schema, json!({ "$ref": "#/components/schemas/Page_Order_s_" }));
+    let all = components.into_value();
+    assert_eq!(all["schemas"]["Page_Order_s_"]["items"]["$ref"], "#/components/schemas/Pet");
+    // The name of the schema was the value, and it has another name here.
+    assert_eq!(all["schemas"]["Pet"]["discriminator"]["mapping"], json!({ "Cat": "#/components/schemas/Cat2" }));
+    assert_eq!(all["schemas"]["Cat2"]["allOf"][1]["properties"]["lives"]["type"], "integer");
+}
+
+#[test]
+fn many_names_that_are_taken_do_not_take_long() {
+    let mut components = Components::new(ErrorFormat::Brief);
+    for _ in 0..50_000 {
+        components.reserve("schemas", "Order");
+        let _ = components.operations.take("get");
+    }
+    // Trying every number from the start would be more than a billion names.
+    assert_eq!(components.reserve("schemas", "order"), "order50001");
+    assert_eq!(components.operations.take("Get"), "Get50001");
 }

@@ -1,6 +1,6 @@
 //! OpenAPI 3.0 as 3.1: what schemas of 3.0 write in another way than JSON Schema.
 
-use super::parts;
+use crate::parts;
 use serde_json::{Map, Value, json};
 
 pub(super) fn upgrade(document: &mut Value) {
@@ -16,7 +16,7 @@ pub(super) fn upgrade(document: &mut Value) {
 fn part(object: &mut Map<String, Value>) {
     // In 3.0 nothing counts beside a reference.
     if let Some(reference) = object.get("$ref").filter(|reference| reference.is_string()).cloned() {
-        *object = crate::openapi::object([("$ref", reference)]);
+        *object = Map::from_iter([("$ref".to_owned(), reference)]);
         return;
     }
     bound(object, "exclusiveMinimum", "minimum");

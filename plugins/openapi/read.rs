@@ -1,15 +1,24 @@
 //! JSON and YAML as JSON values.
 
-use super::Flaw;
+use crate::Flaw;
 use serde_json::{Map, Value};
+use std::path::Path;
 
 const SYNTAX: &str = "check the file with an editor, or with `npx @redocly/cli lint FILE`";
 
-/// The content of a file.
-pub(super) fn read(content: &[u8]) -> Result<Value, Flaw> {
-    if content.trim_ascii_start().starts_with(b"{") {
-        let json = serde_json::from_slice(content);
-        return json.map_err(|error| Flaw::new(format!("not valid JSON: {error}"), SYNTAX));
+/// The content of the file at `path`. A file that is not called `.yaml` or `.yml` and begins with a brace is JSON. YAML may begin with
+/// one, too: most JSON is YAML.
+pub(crate) fn read(content: &[u8], path: &Path) -> Result<Value, Flaw> {
+    let ends = |wanted: &str| path.extension().is_some_and(|end| end.eq_ignore_ascii_case(wanted));
+    let is_json = ends("json");
+    if is_json || content.trim_ascii_start().starts_with(b"{") {
+        match serde_json::from_slice(content) {
+            Ok(json) => return Ok(json),
+            Err(error) if is_json || !(ends("yaml") || ends("yml")) => {
+                return Err(Flaw::new(format!("not valid JSON: {error}"), SYNTAX));
+            }
+            Err(_) => {}
+        }
     }
     let not_yaml = |error: serde_yaml::Error| Flaw::new(format!("not valid YAML: {error}"), SYNTAX);
     let mut yaml: serde_yaml::Value = serde_yaml::from_slice(content).map_err(not_yaml)?;

@@ -1,5 +1,6 @@
 //! Walks through the objects of a description, and passes by the data in it: examples and values.
 
+use crate::Place;
 use serde_json::{Map, Value};
 
 /// How the value of a key is read.
@@ -26,7 +27,7 @@ fn kind(key: &str, value: &Value) -> Kind {
 }
 
 /// Calls `visit` with `value` and each object in it, the outer ones first.
-pub(super) fn each(value: &mut Value, visit: &mut impl FnMut(&mut Map<String, Value>)) {
+pub fn each(value: &mut Value, visit: &mut impl FnMut(&mut Map<String, Value>)) {
     match value {
         Value::Object(object) => {
             visit(object);
@@ -43,25 +44,30 @@ pub(super) fn each(value: &mut Value, visit: &mut impl FnMut(&mut Map<String, Va
     }
 }
 
-/// The same for reading, with the place of each: `paths./orders.get`.
-pub(super) fn each_at<'a>(value: &'a Value, at: &str, visit: &mut impl FnMut(&str, &'a Map<String, Value>)) {
+/// The same for reading, with the place of each.
+pub(crate) fn each_at<'a, E>(
+    value: &'a Value,
+    at: &Place<'_>,
+    visit: &mut impl FnMut(&Place<'_>, &'a Map<String, Value>) -> Result<(), E>,
+) -> Result<(), E> {
     match value {
         Value::Object(object) => {
-            visit(at, object);
+            visit(at, object)?;
             for (key, value) in object {
-                let at = if at.is_empty() { key.clone() } else { format!("{at}.{key}") };
+                let at = at.key(key);
                 match (kind(key, value), value) {
-                    (Kind::Part, value) => each_at(value, &at, visit),
+                    (Kind::Part, value) => each_at(value, &at, visit)?,
                     (Kind::Names, Value::Object(named)) => {
-                        named.iter().for_each(|(name, value)| each_at(value, &format!("{at}.{name}"), visit));
+                        named.iter().try_for_each(|(name, value)| each_at(value, &at.key(name), visit))?;
                     }
                     (Kind::Names | Kind::Data, _) => {}
                 }
             }
+            Ok(())
         }
         Value::Array(items) => {
-            items.iter().enumerate().for_each(|(index, item)| each_at(item, &format!("{at}[{index}]"), visit));
+            items.iter().enumerate().try_for_each(|(index, item)| each_at(item, &at.index(index), visit))
         }
-        _ => {}
+        _ => Ok(()),
     }
 }
