@@ -1,31 +1,40 @@
-//! Rejects requests whose body does not match a JSON Schema.
+//! Rejects requests that do not match a JSON Schema, or the description of an API.
 
+mod body;
+mod described;
 mod json;
 mod keywords;
+mod media;
 mod references;
 #[cfg(test)]
 mod tests;
 
+use self::body::Validates;
+use self::described::Described;
 use gatewright_sdk::{
-    ByteSize, CheckContext, Code, Compiled, Contract, Detail, Fault, Filter, NamedFile, Plugin, Problem, Request,
-    RequestMethod, Traits, Verdict, WholeBody,
+    ByteSize, CheckContext, Code, Compiled, Contract, Detail, Fault, NamedFile, Plugin, RequestMethod, Traits,
 };
 use http::Method;
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Rejects requests whose JSON body does not match a schema with 400, and lists what is wrong with it. Bodies of other
-/// media types get 415. The whole body is read before the request goes on.
+/// Rejects requests that do not match a description with 400, and lists what is wrong with them: `body` has a schema for JSON bodies,
+/// `openapi` names a file that describes the whole API. Bodies of other media types get 415. The whole body is read before the
+/// request goes on.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RequestValidation {
-    /// The body that requests must have.
-    body: BodySchema,
-    /// The methods of requests that must have a body, unless `required` is `false`. A body is validated whatever the method
+    /// The body that requests must have; or `openapi`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    body: Option<BodySchema>,
+    /// The description of the API that requests must match: their path, method, parameters, header fields and body; instead of
+    /// `body`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    openapi: Option<Described>,
+    /// The methods of requests that must have a `body`, unless `required` is `false`. A body is validated whatever the method
     /// is.
     #[serde(default = "writing")]
     methods: Vec<RequestMethod>,
@@ -71,36 +80,56 @@ impl Plugin for RequestValidation {
     const NAME: &'static str = "request_validation";
 
     fn compile(self, check: &CheckContext<'_>) -> Compiled {
-        let contract = Contract::rejects(&[400, 413, 415]);
-        let traits = Traits { restricts: true, contract, ..Traits::default() };
+        const HELP: &str = "write `body: { schema: { type: object } }`, or `openapi: { file: specs/orders.yaml }`";
+        let one = |message: &str, help: &str| {
+            Compiled::from(Fault::new("", message).code(Code::VALIDATION_SCHEMA).help(help))
+        };
+        let (compiled, contract) = match (&self.body, self.openapi) {
+            (Some(body), None) => (body.compile(self.methods, check), Contract::rejects(&[400, 413, 415])),
+            (None, Some(described)) => {
+                let mut compiled = described.compile(check);
+                if self.methods != writing() {
+                    let fault = Fault::new("methods", "`methods` applies only to `body`").code(Code::VALIDATION_SCHEMA);
+                    compiled.faults.push(fault.help("remove it: the description says which operations need a body"));
+                }
+                (compiled, Contract::rejects(&[400, 404, 405, 413, 415]))
+            }
+            (None, None) => (one("there is neither `body` nor `openapi`", HELP), Contract::default()),
+            (Some(_), Some(_)) => (
+                one("there are both `body` and `openapi`", "remove one of them: they are two plugins"),
+                Contract::default(),
+            ),
+        };
+        compiled.traits(Traits { restricts: true, contract, ..Traits::default() })
+    }
+}
+
+/// A limit that rejects every body.
+fn zero(at: &str, max: ByteSize) -> Option<Fault> {
+    let fault =
+        || Fault::new(at, "a limit of zero rejects every body").code(Code::ZERO).help("write a size such as `1MiB`");
+    (max.0 == 0).then(fault)
+}
+
+impl BodySchema {
+    fn compile(&self, methods: Vec<RequestMethod>, check: &CheckContext<'_>) -> Compiled {
         let compiled = match self.schema(check) {
             Ok((schema, warnings)) => Compiled::filter(Validates {
                 schema,
-                methods: self.methods.iter().map(|method| Method::clone(method)).collect(),
-                required: self.body.required,
-                max: self.body.max,
+                methods: methods.iter().map(|method| Method::clone(method)).collect(),
+                required: self.required,
+                max: self.max,
             })
             .warnings(warnings),
             Err(fault) => fault.into(),
         };
-        compiled.traits(traits).faults(self.faults())
-    }
-}
-
-impl RequestValidation {
-    fn faults(&self) -> impl Iterator<Item = Fault> {
-        let zero = self.body.max.0 == 0;
-        let zero = zero.then(|| {
-            let fault = Fault::new("body.max", "a limit of zero rejects every body").code(Code::ZERO);
-            fault.help("write a size such as `1MiB`")
-        });
-        zero.into_iter()
+        compiled.faults(zero("body.max", self.max))
     }
 
     /// The schema, and warnings about it.
     fn schema(&self, check: &CheckContext<'_>) -> Result<(Validator, Vec<Fault>), Fault> {
         let one = |message: &str, help: &str| Err(Fault::new("body", message).code(Code::VALIDATION_SCHEMA).help(help));
-        let (at, named, schema) = match (&self.body.schema, &self.body.schema_file) {
+        let (at, named, schema) = match (&self.schema, &self.schema_file) {
             (Some(schema), None) => ("body.schema", "`schema`".to_owned(), schema.clone()),
             (None, Some(file)) => {
                 let at = "body.schema_file";
@@ -131,7 +160,7 @@ impl RequestValidation {
         let ignored = keywords::unknown(&schema).into_iter().map(|keywords::Unknown { path, help }| {
             let message =
                 format!("{named}: `{}` is not a keyword of JSON Schema, and has no effect", path.escape_debug());
-            let inline = self.body.schema.is_some();
+            let inline = self.schema.is_some();
             let place = if inline { format!("{at}.{path}") } else { at.to_owned() };
             Fault::new(place, message).code(Code::VALIDATION_SCHEMA).help(help)
         });
@@ -147,60 +176,10 @@ impl RequestValidation {
     }
 }
 
-struct Validates {
-    schema: Validator,
-    methods: Vec<Method>,
-    required: bool,
-    max: ByteSize,
-}
-
-impl Filter for Validates {
-    type Ticket = ();
-    const RESPONDS: bool = false;
-
-    fn reads_body(&self) -> Option<ByteSize> {
-        Some(self.max)
-    }
-
-    fn wants_body(&self, request: &Request) -> bool {
-        media_problem(request).is_none()
-    }
-
-    fn decide(&self, request: &Request) -> Verdict<()> {
-        let has_body = !http_body::Body::is_end_stream(request.body());
-        match self.judge(request, has_body) {
-            Ok(()) => Verdict::Continue(()),
-            Err(problem) => Verdict::refuse(*problem),
-        }
-    }
-}
-
-impl Validates {
-    fn judge(&self, request: &Request, has_body: bool) -> Result<(), Box<Problem>> {
-        if !has_body {
-            let missing = || Problem::validation("A request body is required").log_reason("body_missing");
-            let required = self.required && self.methods.contains(request.method());
-            return if required { Err(missing().into()) } else { Ok(()) };
-        }
-        if let Some(message) = media_problem(request) {
-            return Err(Problem::unsupported_media_type(message).log_reason("media_type").into());
-        }
-        let body = WholeBody::of(request);
-        if u64::try_from(body.len()).is_ok_and(|length| length > self.max.0) {
-            return Err(Problem::payload_too_large(self.max).into());
-        }
-        let invalid = |error: String| {
-            let problem = Problem::validation(format!("The body is not valid JSON: {error}"));
-            problem.log_reason("body_not_json")
-        };
-        let value = json::read(body).map_err(invalid)?;
-        if self.schema.is_valid(&value) {
-            return Ok(());
-        }
-        let details: Vec<_> = self.schema.iter_errors(&value).take(MOST).map(|error| detail(&error)).collect();
-        let problem = Problem::validation("The body does not match the schema").details(details);
-        Err(problem.log_reason("schema").into())
-    }
+/// What is wrong with a value, without the value itself.
+fn faults(schema: &Validator, value: &Value) -> impl Iterator<Item = Detail> {
+    let details: Vec<Detail> = schema.iter_errors(value).take(MOST).map(|error| detail(&error)).collect();
+    details.into_iter()
 }
 
 /// One fault, without the value that was sent.
@@ -213,26 +192,4 @@ fn detail(error: &ValidationError<'_>) -> Detail {
     }
     let message: String = error.masked().to_string().chars().take(256).collect();
     Detail::at(pointer, error.kind().keyword().to_owned(), message)
-}
-
-/// Why the body is not JSON in UTF-8 that everyone reads alike. The media type is `application/json`, or another one with the
-/// suffix `+json` (RFC 6839 section 3.1); its charset, if it has one, is UTF-8 (RFC 8259 section 8.1).
-fn media_problem(request: &Request) -> Option<&'static str> {
-    const MEDIA: &str = "Content-Type must be application/json";
-    let headers = request.headers();
-    if headers.get_all(CONTENT_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Some("Content-Encoding must be identity, or absent");
-    }
-    let mut types = headers.get_all(CONTENT_TYPE).iter();
-    let (Some(only), None) = (types.next(), types.next()) else { return Some(MEDIA) };
-    let Ok(text) = only.to_str() else { return Some(MEDIA) };
-    let mut parts = text.to_ascii_lowercase();
-    parts.retain(|letter| letter != ' ' && letter != '"');
-    let mut parts = parts.split(';');
-    let essence = parts.next().unwrap_or_default();
-    if essence != "application/json" && !(essence.starts_with("application/") && essence.ends_with("+json")) {
-        return Some(MEDIA);
-    }
-    let foreign = |part: &str| part.strip_prefix("charset=").is_some_and(|charset| charset != "utf-8");
-    parts.any(foreign).then_some("The charset of JSON must be UTF-8")
 }

@@ -91,6 +91,11 @@ fn write_named_files(folder: &Path) {
     std::fs::write(folder.join("htpasswd"), users).unwrap();
     std::fs::create_dir_all(folder.join("secrets")).unwrap();
     std::fs::write(folder.join("secrets/admin-token"), "k7Qm2vXr9TfB4nLs8WdZ1pYc6HgJ3eRu").unwrap();
+    std::fs::create_dir_all(folder.join("specs")).unwrap();
+    let paths = "paths: { /orders: { get: { responses: { 200: { description: All orders. } } } } }";
+    std::fs::write(folder.join("specs/orders.yaml"), format!("openapi: 3.1.0\n{paths}\n")).unwrap();
+    let file = "described-requests-orders.yml";
+    std::fs::copy(root().join("config/examples").join(file), folder.join(file)).unwrap();
     std::fs::create_dir_all(folder.join("certs")).unwrap();
     let rcgen::CertifiedKey { cert, signing_key } =
         rcgen::generate_simple_self_signed(["orders.internal".to_owned()]).unwrap();
@@ -127,7 +132,6 @@ fn each_configuration_in_the_documentation_is_valid() {
             let comment = block.strip_prefix("# ").and_then(|rest| rest.lines().next()).unwrap_or_default();
             // A file that the next configuration names.
             if let Some(name) = comment.strip_prefix("specs/") {
-                std::fs::create_dir_all(folder.path().join("specs")).unwrap();
                 std::fs::write(folder.path().join("specs").join(name), block).unwrap();
                 continue;
             }

@@ -15,6 +15,7 @@ mod conditions;
 mod connections;
 mod credentials;
 mod deploy;
+mod described_requests;
 mod diagnostics;
 mod dns;
 mod documentation;

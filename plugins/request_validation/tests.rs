@@ -2,7 +2,7 @@
 
 use super::*;
 use gatewright_sdk::testing::{answers, bytes, compile, faults, install};
-use gatewright_sdk::{Body, HttpService, Refusal};
+use gatewright_sdk::{Body, HttpService, Refusal, Request, WholeBody};
 use serde_json::json;
 
 fn order() -> Value {

@@ -4,6 +4,8 @@ use crate::client::{Client, Peer, Scheme};
 use crate::{Derived, HttpService, RouteLimits};
 use http::{HeaderName, HeaderValue};
 use parking_lot::Mutex;
+use std::borrow::Cow;
+use std::fmt::Debug;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -32,11 +34,22 @@ pub struct Facts {
     pub logged: Option<Logged>,
     /// The limits with which the route replaces those around it, if any.
     pub limits: Option<Arc<RouteLimits>>,
+    /// How the route changes the path for its upstream, if it does.
+    pub rewrite: Option<Arc<dyn Rewrite>>,
     /// How long the chain waits for the response, from the end of the request. Targets that need longer have failed.
     pub request_timeout: Option<Duration>,
     /// What runs after the listener's chain: the route's own chain and target, or the 404 or 405 for requests that no
     /// route accepts.
     pub answering: Option<HttpService>,
+}
+
+/// How a route changes the path of requests for its upstream.
+pub trait Rewrite: Debug + Send + Sync {
+    /// The path that the upstream sees, if it is another one. `None` if the request cannot be forwarded.
+    fn rewritten<'a>(&self, path: &'a str, parameters: &[(Arc<str>, Box<str>)]) -> Option<Cow<'a, str>>;
+
+    /// Whether it only moves what is below a prefix, and `path` is below that prefix: then it is a path of clients.
+    fn strips(&self, path: &str) -> bool;
 }
 
 /// What the access log wants to know about a request.
@@ -147,6 +160,7 @@ impl Default for Facts {
             parameters: Vec::new(),
             logged: None,
             limits: None,
+            rewrite: None,
             request_timeout: None,
             answering: None,
         }
@@ -178,6 +192,14 @@ impl Facts {
             None => Arc::clone(challenges),
             Some(earlier) => earlier.iter().chain(challenges.iter()).cloned().collect(),
         });
+    }
+
+    /// The path that the upstream sees when the client sends `path`. `None` if the request cannot be forwarded.
+    pub fn upstream_path<'a>(&self, path: &'a str) -> Option<Cow<'a, str>> {
+        match &self.rewrite {
+            None => Some(path.into()),
+            Some(rewrite) => rewrite.rewritten(path, &self.parameters),
+        }
     }
 
     /// The path parameter with this name in the route's template.

@@ -60,7 +60,7 @@ pub use counters::{Counters, Fallback, Stores, Take, Taken, Taking};
 pub use derived::Derived;
 pub use detail::Detail;
 pub use expression::{Condition, NoValue, TextExpression};
-pub use facts::{CertificateName, ClientCertificate, Facts, Identity, Logged, RequestId};
+pub use facts::{CertificateName, ClientCertificate, Facts, Identity, Logged, RequestId, Rewrite};
 pub use fault::Fault;
 pub use files::{Files, NamedFile};
 pub use filter::{DynFilter, Filter, Verdict};

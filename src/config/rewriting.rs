@@ -6,6 +6,8 @@ use super::location::Template;
 use crate::path;
 use gatewright_sdk::{Code, Fault};
 use regex::{Captures, Regex, RegexBuilder};
+use std::borrow::Cow;
+use std::sync::Arc;
 
 /// The maximum size of a compiled regular expression, in bytes.
 const PATTERN_SIZE: usize = 1 << 20;
@@ -113,6 +115,20 @@ impl Rewriting {
         let rest = if add.is_empty() { path } else { path::strip(path, add)? };
         let restored = format!("{strip}{rest}");
         (!restored.is_empty()).then_some(restored)
+    }
+}
+
+impl gatewright_sdk::Rewrite for Rewriting {
+    fn rewritten<'a>(&self, path: &'a str, parameters: &[(Arc<str>, Box<str>)]) -> Option<Cow<'a, str>> {
+        let made = {
+            let parameter = |index: usize| parameters.get(index).map_or("", |(_, value)| &**value);
+            self.apply(path, parameter).ok()?
+        };
+        Some(made.map_or(Cow::Borrowed(path), Cow::Owned))
+    }
+
+    fn strips(&self, path: &str) -> bool {
+        matches!(self, Self::Prefix { strip, .. } if !strip.is_empty() && path::strip(path, strip).is_some())
     }
 }
 

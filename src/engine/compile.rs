@@ -9,7 +9,9 @@ use crate::config::diagnostic::Diagnostics;
 use crate::config::document::Document;
 use crate::config::document::listener::Listener;
 use crate::config::document::paths::Paths;
+use crate::config::document::route::Route;
 use crate::config::document::store_url::StoreKind;
+use crate::config::rewriting::Rewriting;
 use crate::config::sources::Sources;
 use crate::counters::tls::Certificates;
 use crate::engine::chain::{self, Plugins, StepMaker, Steps};
@@ -34,7 +36,7 @@ use crate::resource::model::{self, Model};
 use crate::tls;
 use crate::upstream;
 use gatewright_sdk::limits::Limit;
-use gatewright_sdk::{CheckContext, Code, Fault, RouteLimits};
+use gatewright_sdk::{CheckContext, Code, Fault, Rewrite, RouteLimits};
 use http::Method;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -72,6 +74,7 @@ pub(super) struct CompiledRoute {
     pub steps: Arc<Steps>,
     pub target: Act,
     pub limits: Option<Arc<RouteLimits>>,
+    pub rewrite: Option<Arc<dyn Rewrite>>,
     /// The ambiguous spellings it accepts; if `None`, the listener decides.
     pub allowed: Option<Doubts>,
 }
@@ -169,6 +172,7 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
         routes.push(CompiledRoute {
             name: name.into(),
             target: act,
+            rewrite: rewrite(spec),
             limits: (spec.limits != RouteLimits::default()).then(|| Arc::new(spec.limits.clone())),
             allowed: spec.paths.as_ref().map(Paths::allowed),
             steps,
@@ -249,6 +253,12 @@ fn plan_listeners(document: &Document, steps: &[Steps], sources: &Sources) -> Ve
         }
     });
     planned.collect()
+}
+
+/// How a route changes the path for its upstream. Its faults were reported when the file was checked.
+fn rewrite(route: &Route) -> Option<Arc<dyn Rewrite>> {
+    let rewriting = Rewriting::new(route.rewrite.as_ref()?, route).ok()?;
+    (!matches!(rewriting, Rewriting::Nothing)).then(|| Arc::new(rewriting) as Arc<dyn Rewrite>)
 }
 
 /// The SQL of a store. One that does not exist is reported elsewhere.

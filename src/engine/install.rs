@@ -147,6 +147,7 @@ fn route(
         label,
         service,
         limits: compiled.limits.clone(),
+        rewrite: compiled.rewrite.clone(),
         preflight,
         parameters: entry.parameters.clone(),
         guards: Arc::clone(&compiled.steps.guards),

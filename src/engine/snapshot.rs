@@ -29,7 +29,7 @@ use crate::upstream::Upstream;
 use gatewright_sdk::accept::{self, Wanted};
 use gatewright_sdk::host::host;
 use gatewright_sdk::{
-    Body, ByteSize, Client, ClientCertificate, Facts, HttpService, Needs, Problem, Reply, Request, Response,
+    Body, ByteSize, Client, ClientCertificate, Facts, HttpService, Needs, Problem, Reply, Request, Response, Rewrite,
     RouteLimits, Usages,
 };
 use http::header::{ALLOW, CONNECTION};
@@ -151,6 +151,8 @@ pub(super) struct Route {
     pub parameters: Vec<Arc<str>>,
     /// The limits that replace those around it.
     pub limits: Option<Arc<RouteLimits>>,
+    /// How it changes the path for its upstream.
+    pub rewrite: Option<Arc<dyn Rewrite>>,
     /// The plugins of its chain that reject requests by identity or rate.
     pub guards: Arc<[Arc<str>]>,
     pub reach: Arc<Reach>,
@@ -206,6 +208,7 @@ impl Snapshot {
             parameters,
             logged: None,
             limits: route.and_then(|route| route.limits.clone()),
+            rewrite: route.and_then(|route| route.rewrite.clone()),
             request_timeout: None,
             answering,
         };

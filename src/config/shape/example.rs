@@ -37,6 +37,7 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("Step", "{ use: login }"),
     ("RequestValidation", "{ body: { schema_file: schemas/order.json } }"),
     ("BodySchema", "{ schema: { type: object } }"),
+    ("Described", "{ file: specs/orders.yaml }"),
     ("Upstream", "{ targets: [{ url: \"http://10.0.1.11:8081\" }] }"),
     ("Target", "{ url: \"http://10.0.1.11:8081\" }"),
     ("LoadBalancing", "{ policy: round_robin }"),

@@ -1,0 +1,181 @@
+//! Validates requests against a file that describes the API: paths, methods, parameters, header fields and bodies.
+
+mod kinds;
+mod operation;
+mod parameter;
+mod paths;
+mod recursion;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+use self::operation::Operation;
+use self::parameter::Sent;
+use self::paths::Paths;
+use self::schema::Schemas;
+use super::zero;
+use gatewright_openapi::{METHODS, Spec, shape};
+use gatewright_sdk::{
+    ByteSize, CheckContext, Code, Compiled, Facts, Fault, Filter, NamedFile, Problem, Request, Verdict,
+};
+use http::{HeaderValue, Method};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The description of the API that requests must match.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Described {
+    /// A file with the description: OpenAPI 3.0 or 3.1, in JSON or YAML. It has the paths that the upstream sees, after `rewrite`.
+    file: NamedFile,
+    /// What happens to requests for paths and methods that the file does not describe.
+    #[serde(default)]
+    undescribed: Undescribed,
+    /// The largest body that is read. Larger ones get 413.
+    #[serde(default = "super::one_mebibyte")]
+    max: ByteSize,
+}
+
+/// What happens to requests that are not described.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Undescribed {
+    /// They get 404, or 405 if the path has other methods.
+    #[default]
+    Reject,
+    /// They pass.
+    Pass,
+}
+
+impl Described {
+    pub fn compile(&self, check: &CheckContext<'_>) -> Compiled {
+        let compiled = match self.operations(check) {
+            Ok((base, paths)) => {
+                Compiled::filter(Describes { base, paths, undescribed: self.undescribed, max: self.max })
+            }
+            Err(faults) => faults.into(),
+        };
+        compiled.faults(zero("openapi.max", self.max))
+    }
+
+    fn operations(&self, check: &CheckContext<'_>) -> Result<(String, Paths<Item>), Vec<Fault>> {
+        const UNREADABLE: &str = "write the name of a file with the description, such as `specs/orders.yaml`";
+        let file = &self.file;
+        let fault =
+            |message: String, help: &str| Fault::new("openapi.file", message).code(Code::OPENAPI_FILE).help(help);
+        let content = check.read(file).map_err(|message| vec![fault(message, UNREADABLE)])?;
+        let spec = Spec::parse(&content, file.path())
+            .map_err(|flaw| vec![fault(format!("`{file}`: {}", flaw.message), flaw.help)])?;
+        let (mut paths, mut faults, mut schemas) = (Paths::default(), Vec::new(), Schemas::new(&spec));
+        for (path, item) in spec.paths() {
+            let names: Vec<&str> = shape::names(path).collect();
+            let mut here = Item::default();
+            for method in METHODS {
+                let Some(operation) = item.get(method).and_then(|operation| spec.resolved(operation).as_object())
+                else {
+                    continue;
+                };
+                let Ok(known) = Method::from_bytes(method.to_ascii_uppercase().as_bytes()) else { continue };
+                match Operation::new(&spec, (item, operation), &names, &mut schemas) {
+                    Ok(operation) => here.0.push((known, operation)),
+                    Err((at, message)) => {
+                        let place = gatewright_openapi::Place::root("paths");
+                        let message = format!("`{file}`: `{}{at}`: {message}", place.key(path).key(method));
+                        faults.push(fault(message, "requests for it cannot be validated: describe it in another way"));
+                    }
+                }
+            }
+            paths.add(path, here);
+        }
+        faults.truncate(super::MOST);
+        if faults.is_empty() { Ok((spec.base().to_owned(), paths)) } else { Err(faults) }
+    }
+}
+
+/// The operations of one path.
+#[derive(Default)]
+struct Item(Vec<(Method, Operation)>);
+
+impl Item {
+    /// GET includes HEAD.
+    fn of(&self, method: &Method) -> Option<&Operation> {
+        let find = |wanted: &Method| self.0.iter().find(|(known, _)| known == wanted).map(|(_, operation)| operation);
+        find(method).or_else(|| if *method == Method::HEAD { find(&Method::GET) } else { None })
+    }
+
+    fn allow(&self) -> HeaderValue {
+        let mut names: Vec<&str> = self.0.iter().map(|(method, _)| method.as_str()).collect();
+        if names.contains(&"GET") && !names.contains(&"HEAD") {
+            names.push("HEAD");
+        }
+        HeaderValue::from_str(&names.join(", ")).unwrap_or(HeaderValue::from_static(""))
+    }
+}
+
+/// A description, ready for requests.
+struct Describes {
+    /// The path in front of all paths.
+    base: String,
+    paths: Paths<Item>,
+    undescribed: Undescribed,
+    max: ByteSize,
+}
+
+/// What the description has at the path of a request.
+enum Found<'a> {
+    Operation(&'a Operation, Vec<String>),
+    OtherMethods(&'a Item),
+    Nothing,
+}
+
+impl Describes {
+    fn find(&self, request: &Request) -> Found<'_> {
+        let (facts, path) = (Facts::of(request), request.uri().path());
+        // A server whose path begins with what the route removes is the gateway itself.
+        let is_ours = facts.rewrite.as_ref().is_some_and(|rewrite| rewrite.strips(&self.base));
+        let path = if is_ours { Some(path.into()) } else { facts.upstream_path(path) };
+        let Some(path) = path.as_deref().and_then(|path| path.strip_prefix(&*self.base)) else { return Found::Nothing };
+        match self.paths.find(path) {
+            Some((item, values)) => match item.of(request.method()) {
+                Some(operation) => Found::Operation(operation, values),
+                None => Found::OtherMethods(item),
+            },
+            None => Found::Nothing,
+        }
+    }
+
+    fn judge(&self, request: &Request) -> Result<(), Box<Problem>> {
+        let (operation, values) = match self.find(request) {
+            Found::Operation(operation, values) => (operation, values),
+            _ if self.undescribed == Undescribed::Pass => return Ok(()),
+            Found::OtherMethods(item) => {
+                return Err(Problem::method_not_allowed(item.allow()).log_reason("undescribed").into());
+            }
+            Found::Nothing => return Err(Problem::not_found().log_reason("undescribed").into()),
+        };
+        let Some(sent) = Sent::new(&values, request.uri().query()) else {
+            return Err(Problem::validation("The query is not UTF-8").log_reason("schema").into());
+        };
+        operation.check(request, &sent, self.max)
+    }
+}
+
+impl Filter for Describes {
+    type Ticket = ();
+    const RESPONDS: bool = false;
+
+    fn reads_body(&self) -> Option<ByteSize> {
+        Some(self.max)
+    }
+
+    fn wants_body(&self, request: &Request) -> bool {
+        matches!(self.find(request), Found::Operation(operation, _) if operation.reads_body(request))
+    }
+
+    fn decide(&self, request: &Request) -> Verdict<()> {
+        match self.judge(request) {
+            Ok(()) => Verdict::Continue(()),
+            Err(problem) => Verdict::refuse(*problem),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Which values a parameter can have. Clients send text: it depends on the schema whether `5` is a number.
+
+use gatewright_openapi::Spec;
+use serde_json::Value;
+use std::ops::{BitAnd, BitOr};
+
+/// A set of types of JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kinds(u8);
+
+const NULL: Kinds = Kinds(1);
+const BOOLEAN: Kinds = Kinds(2);
+const NUMBER: Kinds = Kinds(4);
+const TEXT: Kinds = Kinds(8);
+const LIST: Kinds = Kinds(16);
+const OBJECT: Kinds = Kinds(32);
+const NONE: Kinds = Kinds(0);
+
+/// How deep schemas are looked into.
+const DEEPEST: usize = 16;
+
+impl BitOr for Kinds {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl BitAnd for Kinds {
+    type Output = Self;
+
+    fn bitand(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+}
+
+impl Kinds {
+    /// Any type.
+    pub const ALL: Self = Self(63);
+
+    /// The types that a schema allows.
+    pub fn of(spec: &Spec, schema: &Value) -> Self {
+        Self::within(spec, schema, DEEPEST)
+    }
+
+    fn within(spec: &Spec, schema: &Value, depth: usize) -> Self {
+        let schema = spec.resolved(schema);
+        if depth == 0 || !schema.is_object() {
+            return Self::ALL;
+        }
+        let mut found = match schema.get("type") {
+            Some(Value::String(one)) => Self::named(one),
+            Some(Value::Array(list)) => {
+                list.iter().filter_map(Value::as_str).fold(NONE, |all, one| all | Self::named(one))
+            }
+            _ => Self::ALL,
+        };
+        for key in ["anyOf", "oneOf"] {
+            if let Some(list) = schema.get(key).and_then(Value::as_array) {
+                found = found & list.iter().fold(NONE, |all, one| all | Self::within(spec, one, depth - 1));
+            }
+        }
+        for one in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+            found = found & Self::within(spec, one, depth - 1);
+        }
+        if let Some(values) = schema.get("enum").and_then(Value::as_array) {
+            found = found & values.iter().fold(NONE, |all, value| all | Self::value(value));
+        }
+        if let Some(value) = schema.get("const") {
+            found = found & Self::value(value);
+        }
+        found
+    }
+
+    fn named(name: &str) -> Self {
+        match name {
+            "null" => NULL,
+            "boolean" => BOOLEAN,
+            "number" | "integer" => NUMBER,
+            "string" => TEXT,
+            "array" => LIST,
+            "object" => OBJECT,
+            _ => Self::ALL,
+        }
+    }
+
+    const fn value(value: &Value) -> Self {
+        match value {
+            Value::Null => NULL,
+            Value::Bool(_) => BOOLEAN,
+            Value::Number(_) => NUMBER,
+            Value::String(_) => TEXT,
+            Value::Array(_) => LIST,
+            Value::Object(_) => OBJECT,
+        }
+    }
+
+    const fn has(self, kind: Self) -> bool {
+        self.0 & kind.0 != 0
+    }
+
+    /// Whether it can be a list. A schema that says nothing about types means one value.
+    pub fn list(self) -> bool {
+        self != Self::ALL && self.has(LIST)
+    }
+
+    pub const fn text(self) -> bool {
+        self.has(TEXT)
+    }
+
+    pub fn object(self) -> bool {
+        self != Self::ALL && self.has(OBJECT)
+    }
+
+    /// Whether it can be one value: neither a list nor an object.
+    pub const fn single(self) -> bool {
+        self.has(Self(NULL.0 | BOOLEAN.0 | NUMBER.0 | TEXT.0))
+    }
+
+    /// The values that `text` can mean, the likeliest first.
+    pub fn read(self, text: &str) -> Vec<Value> {
+        let mut found = Vec::new();
+        if self.has(NUMBER)
+            && let Ok(number) = serde_json::from_str::<serde_json::Number>(text)
+            && text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
+            && text.ends_with(|last: char| last.is_ascii_digit())
+        {
+            found.push(Value::Number(number));
+        }
+        match text {
+            "true" | "false" if self.has(BOOLEAN) => found.push((text == "true").into()),
+            "" if self.has(NULL) => found.push(Value::Null),
+            _ => {}
+        }
+        if self.has(TEXT) || found.is_empty() {
+            found.push(text.into());
+        }
+        found
+    }
+}
