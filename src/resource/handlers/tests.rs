@@ -43,6 +43,7 @@ mod things;
 mod through;
 mod unchanged;
 mod under;
+mod unfit_tables;
 mod values;
 mod world;
 

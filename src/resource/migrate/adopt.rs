@@ -2,6 +2,7 @@
 //!
 //! Values are never changed: a column fits, or its type becomes one that includes it, or the table is not taken.
 
+mod indexes;
 pub mod rows;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,8 @@ pub struct Strange {
     rows: u64,
     /// By name, and whether each is partial.
     indexes: BTreeMap<String, (Index, bool)>,
+    /// The statements that made the unique indexes that are not wanted, by name.
+    definitions: BTreeMap<String, String>,
     /// Unique constraints that are no indexes of their own.
     constraints: Vec<Vec<String>>,
     /// Whether its ids are counted up, if that is wanted.
@@ -68,6 +71,12 @@ pub fn look(session: &mut dyn Session, catalog: &dyn Catalog, wanted: &Table) ->
         if !catalog.fits(column.kind, found) && !catalog.becomes(column.kind, found) {
             continue;
         }
+        if name == "id"
+            && wanted.id == ColumnType::Integer
+            && let Some(rows) = Rows::of(session, shown, true, "\"id\" < 0")?
+        {
+            misfits.push((name.clone(), "are negative, and requests cannot name them".to_owned(), rows));
+        }
         if let Some((those, why)) = catalog.misfit(table, column)
             && let Some(rows) = Rows::of(session, shown, has("id"), &those)?
         {
@@ -89,11 +98,18 @@ pub fn look(session: &mut dyn Session, catalog: &dyn Catalog, wanted: &Table) ->
         Some(id) if wanted.id_counts && counts(id) => catalog.counter(session, table)?,
         _ => Counter::Ready,
     };
+    let indexes = catalog.indexes(session, table)?;
+    let unwanted = indexes.iter().filter(|(_, (index, partial))| indexes::is_unwanted(wanted, index, *partial));
+    let mut definitions = BTreeMap::new();
+    for (name, _) in unwanted {
+        definitions.insert(name.clone(), catalog.definition(session, name)?);
+    }
     Ok(Strange {
         kind,
         counter,
         key: catalog.primary_key(session, table)?,
-        indexes: catalog.indexes(session, table)?,
+        indexes,
+        definitions,
         constraints: catalog.constraints(session, table)?,
         columns,
         rows,
@@ -112,9 +128,10 @@ impl Strange {
 
     /// What is no table.
     fn other(kind: Kind) -> Self {
-        let (columns, key, indexes, constraints) = (Vec::new(), Vec::new(), BTreeMap::new(), Vec::new());
+        let (columns, key, constraints) = (Vec::new(), Vec::new(), Vec::new());
+        let (indexes, definitions) = (BTreeMap::new(), BTreeMap::new());
         let (counter, nulls, misfits, equal) = (Counter::Ready, Vec::new(), Vec::new(), Vec::new());
-        Self { columns, kind, key, rows: 0, indexes, constraints, counter, nulls, misfits, equal }
+        Self { columns, kind, key, rows: 0, indexes, definitions, constraints, counter, nulls, misfits, equal }
     }
 }
 
@@ -185,10 +202,17 @@ impl<'a> Adoption<'a> {
                 }
                 _ => self.dialect.give_key(&table, &self.strange.key, self.found("id").is_some()),
             };
-            return self.not(None, "its primary key is not `id`".to_owned(), help);
+            let why = match self.strange.key.as_slice() {
+                [] => "it has no primary key".to_owned(),
+                [only] => format!("its primary key is `{only}`, not `id`"),
+                several => format!("its primary key is `{}` together, not `id`", several.join("`, `")),
+            };
+            return self.not(None, why, help);
         }
         if let Some(id) = self.found("id") {
-            if self.dialect.becomes(wanted.id, &id.kind) {
+            if id.generated {
+                self.computed(id);
+            } else if self.dialect.becomes(wanted.id, &id.kind) {
                 self.convert(id, wanted.id);
                 self.counter();
             } else if !self.dialect.fits(wanted.id, &id.kind) {
@@ -215,6 +239,17 @@ impl<'a> Adoption<'a> {
             }
             Some(_) => {}
         }
+    }
+
+    /// Each write of it would fail.
+    fn computed(&mut self, column: &StrangeColumn) {
+        let StrangeColumn { name, .. } = column;
+        let why = format!("the database computes its column `{name}`, so that nothing can be written into it");
+        let help = match name.as_str() {
+            "id" => "a resource writes the ids: use a table whose `id` is not computed".to_owned(),
+            _ => format!("leave the field `{name}` out, or make it a plain column that a trigger fills"),
+        };
+        self.not(Some(name), why, help);
     }
 
     /// Without a counter, each create would fail.
@@ -256,6 +291,10 @@ impl<'a> Adoption<'a> {
             let name = &column.name;
             // Rows that are written without it may have a default of the database, which is not known here.
             there.push(Column { default: None, ..plain(column) });
+            if found.generated {
+                self.computed(found);
+                continue;
+            }
             if self.dialect.becomes(column.kind, &found.kind) {
                 self.convert(found, column.kind);
             } else if !self.dialect.fits(column.kind, &found.kind) {
@@ -304,7 +343,8 @@ impl<'a> Adoption<'a> {
     fn others(&mut self) {
         let known = |name: &str| OWN.contains(&name) || self.wanted.columns.iter().any(|column| column.name == name);
         let others = self.strange.columns.iter().filter(|column| !known(&column.name));
-        let needed: Vec<_> = others.filter(|column| column.not_null && column.default.is_none()).collect();
+        let needed: Vec<_> =
+            others.filter(|column| column.not_null && column.default.is_none() && !column.generated).collect();
         for StrangeColumn { name, .. } in needed {
             let why = format!("its column `{name}` needs a value, and no field has it");
             self.not(None, why, format!("declare a field `{name}`, or give the column a default"));
@@ -314,10 +354,10 @@ impl<'a> Adoption<'a> {
     fn indexes(&mut self) {
         let (wanted, strange, table) = (self.wanted, self.strange, self.wanted.name.clone());
         for (name, (index, partial)) in &strange.indexes {
-            if index.unique && (*partial || !wanted.indexes.contains(index)) {
-                let columns = index.columns.join("`, `");
-                let why = format!("its unique index `{name}` on `{columns}` is not in the file");
-                self.not(None, why, "declare `unique` at the field as the index has it, or drop the index");
+            if let Some(definition) = strange.definitions.get(name) {
+                let known = |column: &String| strange.columns.iter().any(|found| found.name == *column);
+                let (why, help) = indexes::unwanted(name, (index, *partial), definition, known);
+                self.not(None, why, help);
             }
         }
         for columns in &strange.constraints {

@@ -276,8 +276,12 @@ impl<'a> Change<'a> {
     /// The table existed without it and may do so again, so a required one is not pinned.
     fn added(&mut self, column: &Column) {
         let (table, field) = (&self.wanted.name, &column.name);
+        let former_of_others =
+            column.declared.renamed_from.as_ref().filter(|former| self.demands.others.contains(former));
         let former = self.renames.iter().find(|(new, _)| new == field).map(|(_, former)| former.clone());
-        if let Some(reason) = self.unknown(column) {
+        if let Some(former) = former_of_others {
+            (self.refuse)(renamed::of_others(table, field, former));
+        } else if let Some(reason) = self.unknown(column) {
             (self.refuse)(reason);
         } else if let Some(former) = former {
             self.refuse_rename(column, &former);

@@ -56,6 +56,17 @@ pub fn unknown<'a>(table: &str, field: &Column, known: impl Iterator<Item = &'a 
     Some(Reason::new(Some(&format!("{name}.renamed_from")), message, help))
 }
 
+/// Why a column that no field had when its table was adopted cannot get a field with another name.
+pub fn of_others(table: &str, field: &str, former: &str) -> Reason {
+    let message = format!(
+        "`renamed_from` of `{field}` names `{former}`, a column of table `{table}` that no field had when it was adopted"
+    );
+    let help = format!(
+        "what is in it is not known to fit: copy its values into a new field `{field}` without `renamed_from`, by SQL, and drop `{former}`"
+    );
+    Reason::new(Some(&format!("{field}.renamed_from")), message, help)
+}
+
 impl Ours {
     /// Follows columns that the operator renamed in the database: `found` has the names of its columns in their order, other than
     /// `id` and `_version`. A rename keeps the order, so the old names are known. Only names that the document has too are

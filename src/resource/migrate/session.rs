@@ -52,6 +52,8 @@ pub struct StrangeColumn {
     pub not_null: bool,
     /// The expression for rows that are written without it.
     pub default: Option<String>,
+    /// The database computes it, so that nothing else can be written into it.
+    pub generated: bool,
 }
 
 /// The statements that differ between stores. All names were validated: small letters, digits and `_`.
@@ -183,6 +185,8 @@ pub trait Catalog: Dialect {
     fn columns(&self, session: &mut dyn Session, table: &str) -> Result<Vec<(String, String)>, Error>;
     /// The columns of a table of another program, in order.
     fn strange(&self, session: &mut dyn Session, table: &str) -> Result<Vec<StrangeColumn>, Error>;
+    /// The statement that made an index, for people.
+    fn definition(&self, session: &mut dyn Session, index: &str) -> Result<String, Error>;
     /// Unique constraints of a table that [`Catalog::indexes`] does not list.
     fn constraints(&self, session: &mut dyn Session, table: &str) -> Result<Vec<Vec<String>>, Error>;
     /// The columns of the primary key of a table.

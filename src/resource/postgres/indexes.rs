@@ -114,12 +114,29 @@ pub fn found(session: &mut dyn Session, table: &str) -> Result<BTreeMap<String, 
 /// The column of a key as the catalog writes it, and whether case is ignored: `email`, `"order"`, or `lower((email COLLATE "C"))`.
 pub fn column(key: &str) -> (String, bool) {
     let inner = key.strip_prefix("lower(");
+    if !is_column(inner.unwrap_or(key)) {
+        return (key.to_owned(), false);
+    }
     let name = inner.unwrap_or(key).trim_start_matches('(');
     let name = match name.strip_prefix('"') {
         Some(quoted) => quoted.split('"').next(),
         None => name.split([' ', ')', ':']).next(),
     };
     (name.unwrap_or_default().to_owned(), inner.is_some())
+}
+
+/// Whether a key is a column, in parentheses or not, as text and in a collation or not; or another expression.
+fn is_column(key: &str) -> bool {
+    let key = key.trim_start_matches('(');
+    let rest = match key.strip_prefix('"') {
+        Some(quoted) => quoted.split_once('"').map_or("", |(_, rest)| rest),
+        None => key.trim_start_matches(|letter: char| letter.is_alphanumeric() || letter == '_' || letter == '$'),
+    };
+    let mut rest = rest.to_owned();
+    for part in ["::text", "::character varying", "COLLATE \"C\"", "COLLATE \"default\"", ")", " "] {
+        rest = rest.replace(part, "");
+    }
+    rest.is_empty()
 }
 
 pub fn is_guarded(session: &mut dyn Session, table: &str, index: &Index) -> Result<bool, Error> {
@@ -138,6 +155,12 @@ mod tests {
         assert_eq!(column("\"order\""), ("order".to_owned(), false));
         assert_eq!(column("lower((email COLLATE \"C\"))"), ("email".to_owned(), true));
         assert_eq!(column("lower(email)"), ("email".to_owned(), true));
+        assert_eq!(column("lower((email)::text)"), ("email".to_owned(), true));
+        for expression in
+            ["(price * 2)", "(email || 'x'::text)", "upper(email)", "lower((email || name))", "(tags ->> 'a'::text)"]
+        {
+            assert_eq!(column(expression), (expression.to_owned(), false), "it is not the index of a column");
+        }
         assert_eq!(column("lower((\"user\" COLLATE \"C\"))"), ("user".to_owned(), true));
     }
 }

@@ -183,6 +183,12 @@ impl Catalog for PostgresCatalog {
         strange::columns(session, table)
     }
 
+    fn definition(&self, session: &mut dyn Session, index: &str) -> Result<String, Error> {
+        let sql = format!("SELECT pg_get_indexdef({TABLE})");
+        let rows = session.rows(&sql, &[Param::Text(index.to_owned())])?;
+        Ok(rows.first().map(|row| text(row, 0)).unwrap_or_default())
+    }
+
     /// Every constraint is an index.
     fn constraints(&self, _: &mut dyn Session, _: &str) -> Result<Vec<Vec<String>>, Error> {
         Ok(Vec::new())

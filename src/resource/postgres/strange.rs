@@ -67,7 +67,8 @@ pub fn misfit(column: &Column) -> Option<(String, String)> {
 pub fn columns(session: &mut dyn Session, table: &str) -> Result<Vec<StrangeColumn>, Error> {
     let sql = format!(
         "SELECT attname::text, CASE typtype WHEN 'e' THEN 'enum ' ELSE '' END || format_type(atttypid, atttypmod), \
-         attnotnull, COALESCE(pg_get_expr(adbin, adrelid), NULLIF(attidentity::text, '')) \
+         attnotnull, COALESCE(pg_get_expr(adbin, adrelid), NULLIF(attidentity::text, '')), \
+         attgenerated::text <> '' OR (attidentity::text = 'a' AND attname <> 'id') \
          FROM pg_attribute JOIN pg_type t ON t.oid = atttypid \
          LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum \
          WHERE attrelid = {TABLE} AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
@@ -78,6 +79,7 @@ pub fn columns(session: &mut dyn Session, table: &str) -> Result<Vec<StrangeColu
         kind: text(row, 1),
         not_null: row.cell(2) == Cell::Integer(1),
         default: Some(text(row, 3)).filter(|default| !default.is_empty()),
+        generated: row.cell(4) == Cell::Integer(1),
     };
     Ok(rows.iter().map(column).collect())
 }

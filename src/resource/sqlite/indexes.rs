@@ -73,7 +73,8 @@ pub fn found(session: &mut dyn Session, table: &str) -> Result<BTreeMap<String, 
     let mut found = BTreeMap::new();
     for row in session.rows(sql, &[Param::Text(table.to_owned())])? {
         let name = text(&row, 0);
-        let sql = "SELECT name, coll FROM pragma_index_xinfo($1) WHERE key = 1 AND cid >= 0 AND \"desc\" = 0";
+        let sql = "SELECT CASE WHEN cid < 0 THEN '(expression)' WHEN \"desc\" = 1 THEN name || ' DESC' ELSE name END, coll \
+                   FROM pragma_index_xinfo($1) WHERE key = 1 ORDER BY seqno";
         let keys = session.rows(sql, &[Param::Text(name.clone())])?;
         let ignore_case = !keys.is_empty() && keys.iter().all(|key| text(key, 1) == "NOCASE");
         let columns = keys.iter().map(|key| text(key, 0)).collect();

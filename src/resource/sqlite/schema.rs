@@ -149,6 +149,12 @@ impl Catalog for SqliteCatalog {
         strange::columns(session, table)
     }
 
+    fn definition(&self, session: &mut dyn Session, index: &str) -> Result<String, Error> {
+        let sql = "SELECT sql FROM sqlite_schema WHERE type = 'index' AND name = $1";
+        let rows = session.rows(sql, &[Param::Text(index.to_owned())])?;
+        Ok(rows.first().map(|row| text(row, 0)).unwrap_or_default())
+    }
+
     fn constraints(&self, session: &mut dyn Session, table: &str) -> Result<Vec<Vec<String>>, Error> {
         strange::constraints(session, table)
     }

@@ -144,13 +144,14 @@ pub fn add_version(table: &str, version: &str) -> Vec<String> {
 }
 
 pub fn columns(session: &mut dyn Session, table: &str) -> Result<Vec<StrangeColumn>, Error> {
-    let sql = "SELECT name, type, \"notnull\", dflt_value FROM pragma_table_xinfo($1) ORDER BY cid";
+    let sql = "SELECT name, type, \"notnull\", dflt_value, hidden > 1 FROM pragma_table_xinfo($1) ORDER BY cid";
     let rows = session.rows(sql, &[Param::Text(table.to_owned())])?;
     let column = |row| StrangeColumn {
         name: text(row, 0),
         kind: text(row, 1),
         not_null: row.cell(2) == Cell::Integer(1),
         default: Some(text(row, 3)).filter(|default| !default.is_empty()),
+        generated: row.cell(4) == Cell::Integer(1),
     };
     Ok(rows.iter().map(column).collect())
 }

@@ -53,7 +53,11 @@ pub(super) fn check_former(written: &Written, context: &mut FieldContext<'_>) {
     let spec = context.spec;
     let mut twice = spec.fields.iter().take_while(|(name, _)| *name != context.name);
     let twice = twice.find(|(_, other)| other.renamed_from.as_ref() == Some(former));
-    if !is_identifier(former) || former == "id" || ROW_NUMBERS.contains(&former.as_str()) {
+    if former == "id" {
+        let message = "`renamed_from` names `id`, which is the id of each item and no field";
+        let help = "a resource needs it: if the column was called `id`, rename it in the database, and give the table another `id`";
+        context.fault_with_help(Code::FIELD_NAME, "renamed_from", message, help);
+    } else if !is_identifier(former) || ROW_NUMBERS.contains(&former.as_str()) {
         let message = format!("`{}` is not a valid field name", shown(former));
         context.fault_with_help(Code::FIELD_NAME, "renamed_from", message, NAME_HELP);
     } else if spec.fields.contains(former) {
