@@ -47,7 +47,7 @@ impl ConfigurationFile {
             let [first, second] = PLACES;
             format!(
                 "no configuration: neither {first} nor {second} exists in this directory\n  \
-                 help: create one with `gatewright init`, or pass a file: `gatewright run FILE`"
+                 help: create one with `gatewright init`, pass the path of one as FILE, or set GATEWRIGHT_CONFIG"
             )
         })
     }

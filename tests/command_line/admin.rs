@@ -1,9 +1,10 @@
 //! `gatewright status` and `gatewright reload`.
 
 use super::{err, out};
-use crate::harness::{ADMIN_TOKEN, Gateway, HEAD, command};
+use crate::harness::{ADMIN_TOKEN, Gateway, HEAD, PATIENCE, command};
 use serde_json::Value;
 use std::process::Output;
+use std::time::Instant;
 
 const ROUTES: &str = "listeners: { web: { address: \"127.0.0.1:0\" } }\n\
                       routes: { root: { path: /, respond: { text: hello } } }\n";
@@ -80,6 +81,20 @@ fn a_reload_prints_its_outcome() {
     let json = ask(&gateway, &["reload", "--format", "json"]);
     assert_eq!(json.status.code(), Some(1));
     assert!(serde_json::from_slice::<Value>(&json.stdout).unwrap()["diagnostics"].is_array());
+}
+
+/// The edit was seen before the command ran: a second reload for it would change nothing.
+#[test]
+fn a_reload_for_an_edit_that_was_seen_makes_no_second_generation() {
+    let head = HEAD.replace("watch: false", "watch: true, debounce: 20ms, poll: 200ms");
+    let gateway = Gateway::start_whole(&format!("{head}{ROUTES}"));
+    std::fs::write(gateway.file(), format!("{head}{}", ROUTES.replace("hello", "bye"))).unwrap();
+    let until = Instant::now() + PATIENCE;
+    while gateway.generation() < 2 {
+        assert!(Instant::now() < until, "the edit was not seen");
+    }
+    assert_eq!(out(&ask(&gateway, &["reload"])), "reloaded: generation 2 is serving\n");
+    assert_eq!(out(&ask(&gateway, &["reload"])), "reloaded, though no file has changed: generation 3 is serving\n");
 }
 
 #[test]

@@ -20,6 +20,9 @@ use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 use tokio_util::sync::CancellationToken;
 
+/// How long after an edit was seen a request for a reload is for that edit.
+const JUST_NOW: Duration = Duration::from_secs(30);
+
 /// How often certificates are checked without a reload.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -32,6 +35,8 @@ pub struct Reloads {
     runtime_file: Option<RuntimeFile>,
     /// Warnings that have been reported.
     said: Diagnostics,
+    /// The generation that the last edit became, and when, until someone asked for a reload.
+    seen: Option<(u64, Instant)>,
 }
 
 impl Reloads {
@@ -46,7 +51,7 @@ impl Reloads {
         listeners.follow(&snapshot).await;
         listeners.log();
         let watch = Watch::new(&snapshot.origin.sources, &snapshot.plan.document.reload);
-        let started = Self { live, listeners, telemetry, watch, runtime_file, said };
+        let started = Self { live, listeners, telemetry, watch, runtime_file, said, seen: None };
         started.write_runtime_file(&snapshot);
         started
     }
@@ -79,15 +84,32 @@ impl Reloads {
             tokio::select! {
                 () = stop.cancelled() => return self,
                 _ = daily.tick() => self.live.load().certificates.log(Timestamp::now().as_second()),
-                () = self.watch.changed() => drop(self.notified(false, &stop).await),
+                () = self.watch.changed() => {
+                    if let Ok(Reloaded::Swapped(generation)) = self.notified(false, &stop).await {
+                        self.seen = Some((generation, Instant::now()));
+                    }
+                }
                 Some(()) = hangup.recv() => drop(self.notified(true, &stop).await),
                 Some(request) = requests.recv() => {
-                    let outcome = self.notified(true, &stop).await;
+                    let outcome = self.requested(&stop).await;
                     audit(&request, &outcome);
                     // The caller may be gone.
                     let _ = request.outcome.send(outcome);
                 }
             }
+        }
+    }
+
+    /// Reloads because someone asked for it. If the edit that it is for was seen before, that is the outcome: a second reload would
+    /// change nothing.
+    async fn requested(&mut self, stop: &CancellationToken) -> Result<Reloaded, RefusedConfiguration> {
+        let seen = self.seen.take().filter(|(_, at)| at.elapsed() < JUST_NOW).map(|(generation, _)| generation);
+        let Some(generation) = seen.filter(|generation| *generation == self.live.load().origin.generation) else {
+            return self.notified(true, stop).await;
+        };
+        match self.notified(false, stop).await {
+            Ok(Reloaded::Unchanged) => Ok(Reloaded::Swapped(generation)),
+            outcome => outcome,
         }
     }
 
