@@ -22,7 +22,7 @@ fn secrets_are_masked_and_expansions_are_shown_as_written() {
                 admin: { token: \"a-secret-that-nobody-should-ever-see\" }\nstores: { main: { url: \"${env.B:-sqlite://x.db}\" }, other: { url: \"${env.C:-sqlite://u:p@x.db}\" } }\n";
     let shown = shown(text, &[("GATEWRIGHT__TELEMETRY__SERVICE_NAME", "hush"), ("GATEWRIGHT__RELOAD__DRAIN", "7s")]);
     assert_eq!(shown["listeners"]["web"]["address"], "${env.A:-127.0.0.1:3000}");
-    assert_eq!(shown["admin"], json!({ "address": "127.0.0.1:9901", "token": "***" }));
+    assert_eq!(shown["admin"], json!({ "address": "127.0.0.1:9901", "token": "***", "plain_http": false }));
     assert_eq!(shown["stores"]["main"], json!({ "url": "${env.B:-sqlite://x.db}" }));
     assert_eq!(shown["stores"]["other"], json!({ "url": "***" }), "a password may be in it");
     assert_eq!(shown["telemetry"]["service_name"], "***");
