@@ -1,8 +1,9 @@
-"""What neither helm nor kubeconform can see in rendered manifests: that they fit the configuration they contain.
+"""What neither helm nor kubeconform can see in rendered manifests: that they are what the values ask for, and fit the configuration they contain.
 
-    chart.py GATEWAY MANIFESTS [VALUES]     with the values that they were made of, the ConfigMap must have their files byte by byte
+    chart.py GATEWAY MANIFESTS VALUES [AGAIN]     the manifests, the values they were made of, and the same rendered once more
 """
 
+import base64
 import os
 import re
 import subprocess
@@ -11,12 +12,17 @@ import tempfile
 
 import yaml
 
-gateway, path, *values = sys.argv[1:]
+gateway, path, values_file, *again = sys.argv[1:]
 documents = [document for document in yaml.safe_load_all(open(path)) if document]
 
 
-def of(kind):
+def of(kind, documents=documents):
     return [document for document in documents if document["kind"] == kind]
+
+
+def one(kind):
+    check(len(of(kind)) == 1, f"{len(of(kind))} of {kind}, not one")
+    return of(kind)[0]
 
 
 def check(holds, message):
@@ -24,54 +30,190 @@ def check(holds, message):
         sys.exit(f"{path}: {message}")
 
 
+def same(found, wanted, what):
+    check(found == wanted, f"{what}: {found}, not {wanted}")
+
+
 def seconds(text):
     number, unit = re.fullmatch(r"(\d+)(s|m)", text).groups()
     return int(number) * {"s": 1, "m": 60}[unit]
 
 
-pod = of("Deployment")[0]["spec"]["template"]["spec"]
+def merged(below, above):
+    """Values as helm merges them."""
+    if not (isinstance(below, dict) and isinstance(above, dict)):
+        return above
+    return {key: merged(below.get(key), above[key]) if key in above else below[key] for key in {**below, **above}}
+
+
+values = merged(yaml.safe_load(open("deploy/helm/gatewright/values.yaml")), yaml.safe_load(open(values_file)) or {})
+scaling, persistence, secret = values["autoscaling"], values["persistence"], values["secret"]
+served = {name: port["service"] for name, port in values["ports"].items() if port.get("service")}
+made = secret["create"] and not secret["existing"]
+
+# The kinds.
+wanted = {
+    "ConfigMap": 1, "Deployment": 1,
+    "Service": 2 if served else 1,
+    "Secret": made,
+    "ServiceAccount": values["serviceAccount"]["create"],
+    "PersistentVolumeClaim": persistence["enabled"] and not persistence["existingClaim"],
+    "HorizontalPodAutoscaler": scaling["enabled"],
+    "PodDisruptionBudget": values["podDisruptionBudget"]["enabled"] and (scaling["enabled"] or values["replicas"] > 1),
+    "NetworkPolicy": values["networkPolicy"]["enabled"],
+    "ServiceMonitor": values["serviceMonitor"]["enabled"],
+}
+for kind in wanted.keys() | {document["kind"] for document in documents}:
+    same(len(of(kind)), int(wanted.get(kind, 0)), f"how many there are of {kind}")
+
+deployment = one("Deployment")
+name = deployment["metadata"]["name"]
+template = deployment["spec"]["template"]
+pod = template["spec"]
+same(len(pod["containers"]), 1, "containers")
 container = pod["containers"][0]
-files = of("ConfigMap")[0]["data"]
-for file in values:
-    wanted = (yaml.safe_load(open(file)) or {}).get("config", files)
-    check(files == wanted, f"the ConfigMap has {files}, not {wanted}")
+volumes = {volume["name"]: volume for volume in pod["volumes"]}
+mounts = {mount["mountPath"]: volumes[mount["name"]] for mount in container["volumeMounts"]}
+
+
+def selects(selector, labels, what):
+    check(selector and selector.items() <= labels.items(), f"{what} selects {selector}, not {labels}")
+
+
+# The configuration.
+files = one("ConfigMap")["data"]
+same(files, values["config"], "the ConfigMap")
+same(mounts["/etc/gatewright"].get("configMap"), {"name": one("ConfigMap")["metadata"]["name"]}, "what is mounted to /etc/gatewright")
 with tempfile.TemporaryDirectory() as folder:
     # The mounted Secret.
     secrets = os.path.join(folder, "secrets")
     os.mkdir(secrets)
-    for name in set(re.findall(r"/var/run/secrets/gatewright/([\w-]+)", "".join(files.values()))) | {"admin-token"}:
-        open(os.path.join(secrets, name), "w").write("7c1f60e5d2b84a9393ab5de04f6c1a28")
+    for key in set(re.findall(r"/var/run/secrets/gatewright/([\w-]+)", "".join(files.values()))) | {"admin-token"}:
+        open(os.path.join(secrets, key), "w").write("7c1f60e5d2b84a9393ab5de04f6c1a28")
     # The Secret with certificates.
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "90", "-subj",
                     "/CN=gateway", "-keyout", "tls.key", "-out", "tls.crt"], cwd=folder, check=True, capture_output=True)
-    for name, text in files.items():
-        open(os.path.join(folder, name), "w").write(text.replace("/var/run/secrets/gatewright", secrets).replace("/var/run/tls", folder))
+    for file, text in files.items():
+        open(os.path.join(folder, file), "w").write(text.replace("/var/run/secrets/gatewright", secrets).replace("/var/run/tls", folder))
     variables = {item["name"]: item.get("value", "postgres://gateway@db.internal/gateway") for item in container["env"]}
     main = os.path.join(folder, os.path.basename(variables.pop("GATEWRIGHT_CONFIG")))
     del variables["GATEWRIGHT_RUNTIME_FILE"]
     done = subprocess.run([gateway, "check", "--strict", main], env=variables, capture_output=True, text=True)
     check(done.returncode == 0, f"the configuration in the ConfigMap is not valid:\n{done.stdout}{done.stderr}")
-
 config = yaml.safe_load(files["gateway.yaml"])
+
+# Ports and services.
 listening = {listener["address"].rsplit(":")[-1] for listener in config["listeners"].values()}
 ports = {port["name"]: str(port["containerPort"]) for port in container["ports"]}
-check(ports.pop("admin") == config["admin"]["address"].rsplit(":")[-1], "the admin port is not that of the configuration")
-check(set(ports.values()) == listening, f"ports {ports}, but listeners on {listening}")
-for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
-    check(container[probe]["httpGet"]["port"] in ports, f"{probe} asks no listener")
-for service in of("Service"):
-    check(service["spec"]["ports"], f"{service['metadata']['name']} has no port")
-    for port in service["spec"]["ports"]:
-        check(port["targetPort"] in {*ports, "admin"}, f"{port} leads nowhere")
+same(ports.pop("admin"), config["admin"]["address"].rsplit(":")[-1], "the admin port")
+same(ports, {port: str(of_port["container"]) for port, of_port in values["ports"].items()}, "the ports of the container")
+same(set(ports.values()), listening, "the ports, compared with the listeners")
+services = {service["metadata"]["name"]: service for service in of("Service")}
+offered = {service: {port["name"]: (port["port"], port["targetPort"]) for port in services[service]["spec"]["ports"]} for service in services}
+wanted = {f"{name}-admin": {"admin": (values["admin"]["port"], "admin")}}
+if served:
+    wanted[name] = {port: (number, port) for port, number in served.items()}
+    same(services[name]["spec"]["type"], values["service"]["type"], "the type of the service")
+    same(services[name]["spec"].get("externalTrafficPolicy", ""), values["service"]["externalTrafficPolicy"], "externalTrafficPolicy")
+same(offered, wanted, "the ports of the services")
+for service in services.values():
+    selects(service["spec"]["selector"], template["metadata"]["labels"], service["metadata"]["name"])
+selects(deployment["spec"]["selector"]["matchLabels"], template["metadata"]["labels"], "the Deployment")
+
+# Probes: what the values say, at the paths where the configuration answers.
+probes, health = values["probes"], config.get("health", {})
+for probe, key in (("startupProbe", "live"), ("livenessProbe", "live"), ("readinessProbe", "ready")):
+    asked = container[probe]["httpGet"]
+    same(asked, {"path": probes[key], "port": probes["port"], "scheme": probes["scheme"]}, probe)
+    same(asked["path"], health.get(key, f"/health/{key}"), f"the path of {probe}, compared with the configuration")
+    check(asked["port"] in ports, f"{probe} asks no listener")
+    asked = next(listener for listener in config["listeners"].values() if listener["address"].endswith(f":{ports[asked['port']]}"))
+    same(probes["scheme"], "HTTPS" if "tls" in asked else "HTTP", f"the scheme of {probe}, compared with the configuration")
+
+# How many there are, and what they keep.
+if scaling["enabled"]:
+    check("replicas" not in deployment["spec"], "`replicas` would undo what the HorizontalPodAutoscaler did")
+    scaler = one("HorizontalPodAutoscaler")["spec"]
+    same(scaler["scaleTargetRef"], {"apiVersion": "apps/v1", "kind": "Deployment", "name": name}, "what is scaled")
+    same((scaler["minReplicas"], scaler["maxReplicas"]), (scaling["minReplicas"], scaling["maxReplicas"]), "the bounds of scaling")
+    same(scaler["metrics"], [{"type": "Resource", "resource": {"name": "cpu", "target": {
+        "type": "Utilization", "averageUtilization": scaling["cpu"]}}}], "what scaling measures")
+    check("cpu" in container["resources"].get("requests", {}), "scaling by CPU needs a request for CPU")
+else:
+    same(deployment["spec"].get("replicas"), values["replicas"], "replicas")
+for budget in of("PodDisruptionBudget"):
+    same(budget["spec"]["maxUnavailable"], values["podDisruptionBudget"]["maxUnavailable"], "maxUnavailable")
+    selects(budget["spec"]["selector"]["matchLabels"], template["metadata"]["labels"], "the PodDisruptionBudget")
+data = {key: value for key, value in mounts["/var/lib/gatewright"].items() if key != "name"}
+if persistence["enabled"]:
+    claim = persistence["existingClaim"] or one("PersistentVolumeClaim")["metadata"]["name"]
+    same(data, {"persistentVolumeClaim": {"claimName": claim}}, "what is mounted to /var/lib/gatewright")
+    for made_claim in of("PersistentVolumeClaim"):
+        spec = made_claim["spec"]
+        same((spec["resources"]["requests"]["storage"], spec.get("storageClassName", ""), spec["accessModes"]),
+             (persistence["size"], persistence["storageClass"], persistence["accessModes"]), "the claim")
+else:
+    same(data, {"emptyDir": {}}, "what is mounted to /var/lib/gatewright")
+same(deployment["spec"]["strategy"]["type"], "Recreate" if persistence["enabled"] else "RollingUpdate", "strategy")
+
+# Who may reach it, and who measures it.
+for policy in of("NetworkPolicy"):
+    rules = [{"ports": [{"port": port} for port in values["ports"]]}]
+    if values["networkPolicy"]["adminFrom"]:
+        rules.append({"ports": [{"port": "admin"}], "from": values["networkPolicy"]["adminFrom"]})
+    same((policy["spec"]["policyTypes"], policy["spec"]["ingress"]), (["Ingress"], rules), "the NetworkPolicy")
+    selects(policy["spec"]["podSelector"]["matchLabels"], template["metadata"]["labels"], "the NetworkPolicy")
+token = secret["existing"] or name
+for monitor in of("ServiceMonitor"):
+    labels = services[f"{name}-admin"]["metadata"]["labels"]
+    selects(monitor["spec"]["selector"]["matchLabels"], labels, "the ServiceMonitor")
+    check(not served or not monitor["spec"]["selector"]["matchLabels"].items() <= services[name]["metadata"]["labels"].items(),
+          "the ServiceMonitor selects both services")
+    same(monitor["spec"]["endpoints"], [{
+        "port": "admin", "path": config["telemetry"]["metrics"]["prometheus"]["path"], "interval": values["serviceMonitor"]["interval"],
+        "authorization": {"credentials": {"name": token, "key": "admin-token"}}}], "what the ServiceMonitor asks")
+    check(values["serviceMonitor"]["labels"].items() <= monitor["metadata"]["labels"].items(), "the labels of the ServiceMonitor")
+
+# What is passed on as it is.
+for key in ("nodeSelector", "tolerations", "affinity", "topologySpreadConstraints", "priorityClassName", "imagePullSecrets"):
+    same(pod.get(key, type(values[key])()), values[key], key)
+for key, wanted in (("labels", values["podLabels"]), ("annotations", values["podAnnotations"])):
+    check(wanted.items() <= template["metadata"].get(key, {}).items(), f"the {key} of the pod are not {wanted}")
+for key, there, wanted in (("env", container["env"], values["env"]), ("extraVolumes", pod["volumes"], values["extraVolumes"]),
+                           ("extraVolumeMounts", container["volumeMounts"], values["extraVolumeMounts"])):
+    check(all(item in there for item in wanted), f"{key}: {there}, without {wanted}")
+image = values["image"]
+program = yaml.safe_load(open("deploy/helm/gatewright/Chart.yaml"))["appVersion"]
+same(container["image"], image["repository"] + ("@" + image["digest"] if image["digest"] else ":" + (image["tag"] or program)), "the image")
+same(container["resources"], values["resources"], "resources")
+
+# Secrets.
+mounted = mounts.get("/var/run/secrets/gatewright", {}).get("secret", {}).get("secretName")
+same(mounted, token if made or secret["existing"] else None, "the Secret that is mounted to /var/run/secrets/gatewright")
+if made:
+    given = {key: base64.b64decode(value).decode() for key, value in one("Secret")["data"].items()}
+    same(one("Secret")["metadata"]["name"], name, "the name of the Secret")
+    same({key: given[key] for key in given if key != "admin-token" or key in secret["values"]}, secret["values"], "the Secret")
+    check(len(given["admin-token"]) >= 32, "the admin token is too short")
+if again:
+    # Rendered once more, only the admin token differs, if it is generated.
+    other = [document for document in yaml.safe_load_all(open(again[0])) if document]
+    if made and "admin-token" not in secret["values"]:
+        tokens = [of("Secret", rendered)[0]["data"].pop("admin-token") for rendered in (documents, other)]
+        check(tokens[0] != tokens[1], "the generated admin token is the same each time")
+    check(documents == other, "it is something else each time")
 
 shutdown = config["shutdown"]
 least = seconds(shutdown["grace"]) + seconds(shutdown["drain"])
+same(pod["terminationGracePeriodSeconds"], values["terminationGracePeriodSeconds"], "the grace period")
 check(pod["terminationGracePeriodSeconds"] > least, f"the grace period must exceed {least} s")
 check(pod["securityContext"]["runAsNonRoot"] and container["securityContext"]["readOnlyRootFilesystem"], "not hardened")
 check(not any("subPath" in mount for mount in container["volumeMounts"]), "a subPath is never updated")
-claims = of("PersistentVolumeClaim")
-strategy = of("Deployment")[0]["spec"]["strategy"]["type"]
-check(strategy == ("Recreate" if claims else "RollingUpdate"), f"strategy {strategy} with {len(claims)} volumes")
+account = values["serviceAccount"]
+same(pod["serviceAccountName"], account["name"] or (name if account["create"] else "default"), "the service account")
+for created in of("ServiceAccount"):
+    same(created["metadata"]["name"], pod["serviceAccountName"], "the name of the service account")
 named = {volume["secret"]["secretName"] for volume in pod["volumes"] if "secret" in volume}
-made = {document["metadata"]["name"] for document in of("Secret")}
-print(f"{path}: {len(documents)} manifests fit their configuration; secrets made: {sorted(made & named)}, expected: {sorted(named - made)}")
+created = {document["metadata"]["name"] for document in of("Secret")}
+print(f"{path}: {len(documents)} manifests fit their values and configuration; "
+      f"secrets made: {sorted(created & named)}, expected: {sorted(named - created)}")
