@@ -5,6 +5,46 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::borrow::Cow;
 use zeroize::Zeroizing;
 
+/// Parts of secrets from tutorials, templates and generators, without case and punctuation.
+const FAMOUS: [&str; 36] = [
+    "256bitsecret",
+    "384bitsecret",
+    "512bitsecret",
+    "stringsecret",
+    "secretkey",
+    "secretstring",
+    "secretvalue",
+    "supersecret",
+    "verysecret",
+    "topsecret",
+    "jwtsecret",
+    "mysecret",
+    "yoursecret",
+    "thesecret",
+    "oursecret",
+    "appsecret",
+    "devsecret",
+    "testsecret",
+    "secretsecret",
+    "secret123",
+    "changeme",
+    "changethis",
+    "replaceme",
+    "replacethis",
+    "donotuse",
+    "notsecure",
+    "insecure",
+    "development",
+    "forproduction",
+    "password",
+    "passphrase",
+    "letmein",
+    "correcthorse",
+    "qwertyuiop",
+    "abcdefghijkl",
+    "0123456789",
+];
+
 /// A secret string. It can be read only with [`Secret::expose`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
@@ -16,6 +56,15 @@ impl Secret {
 
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it is from a tutorial or template, or repeats a short piece, such as `changemechangeme` or `aaaa`.
+    pub fn is_guessable(&self) -> bool {
+        let plain: String =
+            self.0.chars().filter(char::is_ascii_alphanumeric).map(|letter| letter.to_ascii_lowercase()).collect();
+        let bytes = self.0.as_bytes();
+        let repeats = |period: usize| bytes.iter().zip(bytes.iter().skip(period)).all(|(one, other)| one == other);
+        FAMOUS.iter().any(|famous| plain.contains(famous)) || (1..=bytes.len() / 2).any(repeats)
     }
 }
 

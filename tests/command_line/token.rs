@@ -21,6 +21,27 @@ fn a_token_is_refused_in_production() {
 }
 
 #[test]
+fn an_admin_token_that_everyone_knows_is_rejected_in_production() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |environment: &str, token: &str| {
+        let text = format!(
+            "version: 1\nenvironment: {environment}\nlisteners: {{ web: {{ address: \"127.0.0.1:0\" }} }}\n\
+             admin: {{ address: \"127.0.0.1:0\", token: \"{token}\" }}\nroutes: {{ r: {{ path: /, respond: {{ text: x }} }} }}\n"
+        );
+        std::fs::write(folder.path().join("a.yaml"), text).unwrap();
+        run_in(folder.path(), &["check", "a.yaml"])
+    };
+    for token in ["changemechangemechangemechangeme", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"] {
+        let refused = check("production", token);
+        let said = out(&refused) + &err(&refused);
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        assert!(said.contains("GW0434") && !said.contains(token), "{said}");
+        assert_eq!(check("development", token).status.code(), Some(0));
+    }
+    assert_eq!(check("production", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822c").status.code(), Some(0));
+}
+
+#[test]
 fn the_former_option_for_the_file_still_works() {
     let good = run(&["token", "--config", FILE, "--sub", "ada"]);
     assert_eq!(out(&good).trim().split('.').count(), 3, "{}", err(&good));

@@ -6,7 +6,7 @@ use crate::config::document::route::Route;
 use crate::config::tree::Value;
 use crate::config::words;
 use crate::path::OwnPath;
-use gatewright_sdk::{ByteSize, Code, HumanDuration};
+use gatewright_sdk::{ByteSize, Code, HumanDuration, Secret};
 
 /// Timeouts that must not be zero, because everything would then be rejected.
 const WAITED: [&str; 22] = [
@@ -131,6 +131,13 @@ impl Lint<'_> {
                 Code::ADMIN_TOKEN,
                 "admin.token",
                 format!("the admin token is too short: at least {TOKEN} bytes are required"),
+                "generate one with `openssl rand -base64 32`, or remove `token` to generate a new one at each start",
+            );
+        } else if self.document.is_production() && token.is_some_and(Secret::is_guessable) {
+            self.error(
+                Code::KNOWN_SECRET,
+                "admin.token",
+                "this token is publicly known or easy to guess".to_owned(),
                 "generate one with `openssl rand -base64 32`, or remove `token` to generate a new one at each start",
             );
         }
