@@ -73,7 +73,7 @@ const AROUND: [&str; 8] = [
 ];
 
 /// The first comments of YAML for other programs, which `.ci/packages` checks.
-const OTHERS: [&str; 2] = ["prometheus.yml", "part of a Deployment"];
+const OTHERS: [&str; 3] = ["prometheus.yml", "part of a Deployment", "values.yaml"];
 
 fn around(block: &str) -> String {
     let missing = |section: &&str| {
