@@ -52,6 +52,33 @@ fn an_owner_is_the_account_of_the_token() {
 }
 
 #[test]
+fn an_edit_of_rights_or_optional_fields_forgets_no_idempotency_key() {
+    let gateway = Gateway::start(NOTES);
+    let mut token = command(gateway.folder());
+    token.args(["token", "gateway.yaml", "--sub", "ann"]);
+    let ann = format!("Bearer {}", output(token));
+    let send = || {
+        let headers = [("authorization", &*ann), ("content-type", "application/json"), ("idempotency-key", "pay")];
+        gateway.send("POST", "/notes", &headers, r#"{"title":"x"}"#)
+    };
+    let first = send();
+    assert_eq!((first.status, first.header("idempotency-replayed")), (201, None));
+    for (from, to) in [
+        ("except: { role: admin }", "except: { role: support }"),
+        ("delete: { scope: \"notes:delete\" }", "delete: { role: admin }"),
+        (
+            "author_id: { type: string, set: $claims.sub }",
+            "extra: { type: string }\n      author_id: { type: string, set: $claims.sub }",
+        ),
+    ] {
+        assert_eq!(gateway.reload(&NOTES.replace(from, to)).status, 200);
+        let again = send();
+        assert_eq!((again.status, again.header("idempotency-replayed")), (201, Some("true")), "{to}: {again:?}");
+        assert_eq!(again.json()["id"], first.json()["id"]);
+    }
+}
+
+#[test]
 fn explain_shows_the_rule_as_it_is_applied() {
     let gateway = Gateway::start(NOTES);
     let explain = |arguments: &[&str]| {

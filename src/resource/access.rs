@@ -8,4 +8,4 @@ mod shown;
 mod tests;
 
 pub use columns::Columns;
-pub use rule::{Demand, Operand, Rule, Where, note_claim};
+pub use rule::{Demand, Operand, Rule, Where};

@@ -3,7 +3,7 @@
 //!
 //! Passwords are no part of what is compared or stored: a hash that is fast to compute would help to guess them.
 
-use super::access::note_claim;
+use super::claim::is_time;
 use super::dialect::Dialect;
 use super::digest::Digest;
 use super::field::Source;
@@ -16,6 +16,8 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use gatewright_sdk::{Identity, Problem};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use serde_json::Value;
+use std::collections::BTreeSet;
 
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Marks the response to a request that was repeated.
@@ -105,7 +107,9 @@ impl Attempt {
         for values in items {
             digest.values(values.id.as_slice());
             for (field, value) in model.fields.iter().zip(&values.fields) {
-                if !matches!(field.kind, FieldType::Password) {
+                // A field that was not sent counts for nothing, so that it may be added while keys are remembered.
+                if !matches!(field.kind, FieldType::Password) && value.is_some() {
+                    digest.text(&field.name);
                     digest.values(value.as_slice());
                 }
             }
@@ -192,8 +196,8 @@ impl Attempt {
     }
 }
 
-/// The caller, and everything that the access rules and the values of new items read from it: the same subject may act for several
-/// tenants, and what it creates for one is not shown to another.
+/// The caller, and the claims that access rules compare with items or that new items contain: the same subject may act for several
+/// tenants, and what it creates for one is not shown to another. Not its rights: an edit of who may do what forgets no key.
 fn caller<'a>(model: &Model, targets: impl Iterator<Item = &'a Model>, identity: &Identity) -> String {
     // Issuers may use the same subject.
     let issuer = identity.claims.get("iss").and_then(|issuer| issuer.as_str()).unwrap_or_default();
@@ -201,17 +205,35 @@ fn caller<'a>(model: &Model, targets: impl Iterator<Item = &'a Model>, identity:
     for text in [identity.method, issuer, &identity.subject] {
         digest.text(text);
     }
-    model.rules.all().for_each(|rule| rule.note(identity, &mut digest));
+    let mut names = BTreeSet::new();
+    model.rules.all().for_each(|rule| rule.add_claims(&mut names));
     for field in &model.fields {
         for source in field.on_create.iter().chain(&field.default) {
             if let Source::Claim(name) = source {
-                note_claim(name, identity, &mut digest);
+                names.insert(name);
             }
         }
     }
-    targets.for_each(|target| target.rules.read.note(identity, &mut digest));
+    targets.for_each(|target| target.rules.read.add_claims(&mut names));
+    // A new token of the same caller has other times.
+    for name in names.into_iter().filter(|name| !is_time(name)) {
+        digest.text(name);
+        digest.text(&written(identity.claims.get(name)));
+    }
     let digest = URL_SAFE_NO_PAD.encode(digest.finish::<16>());
     format!("{} {issuer} {} {digest}", identity.method, identity.subject)
+}
+
+/// A claim. Some issuers write the same list in another order each time.
+fn written(claim: Option<&Value>) -> String {
+    match claim {
+        Some(Value::Array(items)) => {
+            let mut items: Vec<String> = items.iter().map(Value::to_string).collect();
+            items.sort_unstable();
+            format!("[{}]", items.join(","))
+        }
+        claim => claim.map(Value::to_string).unwrap_or_default(),
+    }
 }
 
 /// The start of a response: the id comes first.

@@ -2,12 +2,11 @@
 
 use super::columns::{Columns, Compared};
 use crate::config::document::resource::{FilterOp, OneOrMany};
-use crate::resource::claim::is_time;
-use crate::resource::digest::Digest;
 use crate::resource::predicate::{Column, Comparison};
 use crate::resource::store::Param;
 use gatewright_sdk::Identity;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// A compiled rule.
 #[derive(Clone)]
@@ -83,20 +82,16 @@ impl Rule {
         }
     }
 
-    /// Adds everything that it reads from a caller: equal for callers whom it allows the same.
-    pub fn note(&self, identity: &Identity, digest: &mut Digest) {
-        let mut holds = |holds: bool| digest.number(u64::from(holds));
+    /// Adds the claims of the caller that it compares with items.
+    pub fn add_claims<'a>(&'a self, names: &mut BTreeSet<&'a str>) {
         match self {
-            Self::Always | Self::Never | Self::Authenticated => {}
-            Self::Role(roles) => holds(roles.0.iter().any(|role| identity.has_role(role))),
-            Self::Scope(scopes) => holds(scopes.0.iter().any(|scope| identity.has_scope(scope))),
-            Self::Claim(name, value) => holds(identity.claims.get(name) == Some(value)),
             Self::Where(condition) => {
                 if let Operand::Claim(name) = &condition.operand {
-                    note_claim(name, identity, digest);
+                    names.insert(name);
                 }
             }
-            Self::All(rules) | Self::Any(rules) => rules.iter().for_each(|rule| rule.note(identity, digest)),
+            Self::All(rules) | Self::Any(rules) => rules.iter().for_each(|rule| rule.add_claims(names)),
+            _ => {}
         }
     }
 
@@ -108,22 +103,6 @@ impl Rule {
             Self::Where(condition) => matches!(condition.operand, Operand::Claim(_)),
             Self::All(rules) | Self::Any(rules) => rules.iter().any(Self::asks_who),
         }
-    }
-}
-
-/// Adds a claim, unless it is a time: a new token of the same caller has another one.
-pub fn note_claim(name: &str, identity: &Identity, digest: &mut Digest) {
-    if is_time(name) {
-        return;
-    }
-    match identity.claims.get(name) {
-        // Some issuers write the same list in another order each time.
-        Some(Value::Array(items)) => {
-            let mut items: Vec<String> = items.iter().map(Value::to_string).collect();
-            items.sort_unstable();
-            digest.text(&format!("[{}]", items.join(",")));
-        }
-        claim => digest.text(&claim.map(Value::to_string).unwrap_or_default()),
     }
 }
 

@@ -60,7 +60,7 @@ pub(super) fn check_ids(spec: &Resource, others: Others<'_>, restore: &Rule, fau
     if !spec.soft_delete.on || !restore.is_about_items() {
         return;
     }
-    let help = "use `id: { type: uuid }` there, or let `access.restore` ask for a role only";
+    let help = "use `id: { type: uuid }` there, or write `restore: none`, or let `access.restore` ask for a role only";
     let mut fault = |path: String, whose: &str| {
         let message = format!(
             "clients choose the ids of {whose}, and the rule for `restore` is about items: whoever makes an item with the id of a deleted \
