@@ -8,6 +8,7 @@ A comment in front of a block, which the rendered page does not show, says what 
 
   <!-- terminal: NAME -->   it runs in a terminal of its own and stays in the foreground, such as the gateway. A later block for the same NAME
                             presses Ctrl-C first
+  <!-- stop: NAME -->       Ctrl-C is pressed in that terminal, before the block
   <!-- listens: PORT -->    such a terminal is ready once this port, or the Unix socket with this name, accepts connections; 3000 by default
   <!-- prints: TEXT -->     the output contains TEXT; several are allowed
   <!-- exits: 1 -->         its last command exits with this code
@@ -56,7 +57,7 @@ class Block:
         self.place = next(iter(said("listens")), "3000")
         self.exits, self.skip = int(next(iter(said("exits")), 0)), next(iter(said("not run")), None)
         self.file, self.prepare, self.needs = next(iter(said("file")), None), said("prepare"), said("needs")
-        self.output = "output" in dict(notes)
+        self.output, self.stop = "output" in dict(notes), said("stop")
 
 
 def plain(text):
@@ -110,7 +111,7 @@ def blocks(page):
                 lines.append(line)
         elif bare.startswith("```"):
             fence, open_at = bare[3:].split(" ")[0], number
-        elif note := re.fullmatch(r"<!-- (terminal|listens|prints|exits|not run|prepare|needs|file|output|not output)(?:: (.*))? -->", bare):
+        elif note := re.fullmatch(r"<!-- (terminal|stop|listens|prints|exits|not run|prepare|needs|file|output|not output)(?:: (.*))? -->", bare):
             notes.append(note.groups())
         elif bare:
             notes = []
@@ -227,6 +228,8 @@ def run_page(page, shell, options):
                     said, code = here.run(Block(block.line, command + "\n", []))
                     if code != 0:
                         wrong.append(f"{at}: the preparation exits with {code}\n{said}")
+                for name in block.stop:
+                    terminals.pop(name).interrupt()
                 if block.terminal:
                     if block.terminal in terminals:
                         terminals.pop(block.terminal).interrupt()
