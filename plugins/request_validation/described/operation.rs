@@ -109,8 +109,7 @@ impl Body {
             let lower = media.to_ascii_lowercase();
             let range = lower.split(';').next().unwrap_or_default().trim();
             // Whether a range is JSON is known when the request is there.
-            let json = media::is_json(range) || range.ends_with("/*");
-            let schema = described.get("schema").filter(|_| json);
+            let schema = described.get("schema").filter(|_| media::has_json(range));
             let schema = schema.map(|schema| schemas.validator(schema)).transpose();
             content.push((range.into(), schema.map_err(|why| (media.clone(), why))?));
         }

@@ -1,5 +1,7 @@
 //! Requests that are validated against a description.
 
+mod ways_around;
+
 use crate::request_validation::RequestValidation;
 use gatewright_sdk::testing::{answers, bytes, compile, faults, install};
 use gatewright_sdk::{Body, HttpService, Refusal};
