@@ -12,7 +12,7 @@ use tempfile::TempDir;
 /// How long a test waits for anything before it fails. Never what a test measures.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-pub const ADMIN_TOKEN: &str = "an-admin-token-for-tests-only-0123456789";
+pub const ADMIN_TOKEN: &str = "an-admin-token-for-tests-only-7Qm2vXr9Tf";
 
 pub const SECRET: &str = "k7Qm2vXr9TfB4nLs8WdZ1pYc6HgJ3eRu";
 
@@ -21,7 +21,7 @@ pub const HEAD: &str = r#"
 version: 1
 reload: { watch: false, drain: 5s }
 shutdown: { drain: 5s }
-admin: { address: "127.0.0.1:0", token: "an-admin-token-for-tests-only-0123456789" }
+admin: { address: "127.0.0.1:0", token: "an-admin-token-for-tests-only-7Qm2vXr9Tf" }
 telemetry: { logs: { format: json, level: info } }
 "#;
 

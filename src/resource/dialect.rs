@@ -95,6 +95,15 @@ impl Dialect {
         }
     }
 
+    /// How an `INSERT` of items begins. In SQLite the definition of an adopted table may say `ON CONFLICT REPLACE`, with which a new item
+    /// would replace another one.
+    pub const fn insert(self) -> &'static str {
+        match self {
+            Self::Sqlite => "INSERT OR ABORT INTO",
+            Self::Postgres => "INSERT INTO",
+        }
+    }
+
     /// The end of a `SELECT` whose rows are deleted: those that another transaction works on are left to it.
     pub const fn skip_locked(self) -> &'static str {
         match self {

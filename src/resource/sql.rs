@@ -82,7 +82,7 @@ impl Texts {
             let values = kinds.enumerate().map(|(at, kind)| dialect.value(at.saturating_add(1), kind));
             let names = names.fold("\"_version\"".to_owned(), |list, name| list + ", " + name);
             let values = values.collect::<Vec<_>>().join(", ");
-            format!("INSERT INTO {name} ({names}) VALUES ({values}) RETURNING {id}")
+            format!("{} {name} ({names}) VALUES ({values}) RETURNING {id}", dialect.insert())
         };
         let mut texts = Self {
             dialect,

@@ -72,8 +72,9 @@ impl Restore {
             let version = dialect.value(1, ColumnType::Integer);
             let those = gone(at, stamps.len().saturating_add(2));
             let text = format!(
-                "INSERT INTO \"{live}\" (\"_version\", \"id\"{names}) SELECT {version}, \"id\"{values} FROM \"{deleted}\" \
-                 WHERE \"id\" IN ({those})"
+                "{} \"{live}\" (\"_version\", \"id\"{names}) SELECT {version}, \"id\"{values} FROM \"{deleted}\" \
+                 WHERE \"id\" IN ({those})",
+                dialect.insert()
             );
             restore.inserts.push(Insert { step: Step { text, binds: Binds::Change(stamps) }, node: at });
         }

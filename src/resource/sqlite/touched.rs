@@ -11,7 +11,7 @@ pub struct Touched {
 impl Touched {
     /// Notes a writing statement. The texts are our own, so their first words name the table.
     pub fn note(&mut self, sql: &str) {
-        let starts = ["INSERT INTO \"", "UPDATE \"", "DELETE FROM \""];
+        let starts = ["INSERT INTO \"", "INSERT OR ABORT INTO \"", "UPDATE \"", "DELETE FROM \""];
         let rest = starts.into_iter().find_map(|start| sql.strip_prefix(start));
         match rest.and_then(|rest| rest.split('"').next()) {
             Some(table) if self.tables.iter().any(|known| known == table) => {}
@@ -28,7 +28,8 @@ mod tests {
     #[test]
     fn what_a_statement_writes_to_is_in_its_first_words() {
         let mut touched = Touched::default();
-        for sql in ["INSERT INTO \"a\" (x) VALUES (?)", "UPDATE \"b\" SET x = 1", "DELETE FROM \"a\" WHERE 1"] {
+        for sql in ["INSERT OR ABORT INTO \"a\" (x) VALUES (?)", "UPDATE \"b\" SET x = 1", "DELETE FROM \"a\" WHERE 1"]
+        {
             touched.note(sql);
         }
         assert_eq!((touched.tables, touched.any), (vec!["a".to_owned(), "b".to_owned()], false));

@@ -78,6 +78,23 @@ async fn a_table_of_another_program_is_taken_and_served() {
 }
 
 #[tokio::test]
+async fn a_new_item_never_replaces_another_whatever_the_table_says() {
+    if on_postgres() {
+        return;
+    }
+    for clause in ["REPLACE", "IGNORE", "ROLLBACK"] {
+        let store = empty().await;
+        sql(&store, &format!("CREATE TABLE items (id TEXT PRIMARY KEY ON CONFLICT {clause}, a TEXT)")).await;
+        let yaml = fields("  a: { type: string }\n").replacen("fields:", "id: { type: string }\nfields:", 1);
+        migrate(&store, &yaml, &adopt()).await;
+        let api = serve_on(&store, &yaml).await.unwrap();
+        assert_eq!(api.post(r#"{"id":"x","a":"first"}"#).await.status, 201);
+        let again = api.post(r#"{"id":"x","a":"second"}"#).await;
+        assert_eq!((again.status.as_u16(), api.get("/x").await.json()["a"].clone()), (409, "first".into()), "{clause}");
+    }
+}
+
+#[tokio::test]
 async fn a_table_that_does_not_fit_is_refused_with_every_difference() {
     for (change, yaml, what) in [
         ("price text", "  price: { type: integer }\n", "`price` is text, and its field needs"),

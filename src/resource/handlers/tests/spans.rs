@@ -45,7 +45,7 @@ fn c22_spans_carry_the_text_of_statements_and_no_value() {
     let log = String::from_utf8(written.0.lock().clone()).unwrap();
     for wanted in [
         "create users",
-        "INSERT INTO",
+        "INSERT ",
         "SELECT users",
         "UPDATE users",
         "; DELETE FROM",
