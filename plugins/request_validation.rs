@@ -150,7 +150,8 @@ impl BodySchema {
                 return one("there are two schemas, `schema` and `schema_file`", "remove one of them");
             }
         };
-        references::check(&schema).map_err(|message| {
+        let target = |name: &str| schema.pointer(name.strip_prefix('#')?);
+        references::check(&schema).and_then(|()| described::ways::check(&schema, &target)).map_err(|message| {
             let fault = Fault::new(at, format!("{named}: {message}")).code(Code::VALIDATION_SCHEMA);
             fault.help("write `#/$defs/NAME`, and no reference that leads back to itself")
         })?;
@@ -176,10 +177,35 @@ impl BodySchema {
     }
 }
 
-/// What is wrong with a value, without the value itself.
+/// How many parts a value may have for all its faults to be reported.
+const SMALL: usize = 1000;
+
+/// What is wrong with a value, without the value itself. The library makes all faults at once, some kilobytes for each part of the value
+/// and alternative of the schema: of a large value, only the first one is reported.
 fn faults(schema: &Validator, value: &Value) -> impl Iterator<Item = Detail> {
-    let details: Vec<Detail> = schema.iter_errors(value).take(MOST).map(|error| detail(&error)).collect();
+    let details: Vec<Detail> = if count(value, SMALL) < SMALL {
+        schema.iter_errors(value).take(MOST).map(|error| detail(&error)).collect()
+    } else {
+        schema.validate(value).err().iter().map(detail).collect()
+    };
     details.into_iter()
+}
+
+/// How many parts a value has, or `most`.
+fn count(value: &Value, most: usize) -> usize {
+    let (mut open, mut found) = (vec![value], 0_usize);
+    while let Some(value) = open.pop() {
+        found += 1;
+        if found + open.len() >= most {
+            return most;
+        }
+        match value {
+            Value::Array(items) => open.extend(items.iter().take(most)),
+            Value::Object(members) => open.extend(members.values().take(most)),
+            _ => {}
+        }
+    }
+    found
 }
 
 /// One fault, without the value that was sent.

@@ -8,6 +8,7 @@ mod recursion;
 mod schema;
 #[cfg(test)]
 mod tests;
+pub mod ways;
 
 use self::operation::Operation;
 use self::parameter::Sent;

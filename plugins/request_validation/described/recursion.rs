@@ -10,8 +10,8 @@ use std::rc::Rc;
 const DEEPEST: usize = 200;
 
 /// One step from a value to a value in it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Step {
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
     Member(String),
     AnyMember,
     Element,
@@ -163,7 +163,7 @@ impl<'a> Recursion<'a> {
 }
 
 /// The schemas in a schema, and the step to the values that they validate; none if it is the same value.
-fn parts(members: &Map<String, Value>) -> Vec<(Option<Step>, &Value)> {
+pub fn parts(members: &Map<String, Value>) -> Vec<(Option<Step>, &Value)> {
     let mut found = Vec::new();
     for (key, value) in members {
         match (Part::of(key), value) {

@@ -1,6 +1,7 @@
 //! Schemas of a description as validators: each with the components that it refers to.
 
 use super::recursion::Recursion;
+use super::ways;
 use crate::request_validation::PATTERN_SIZE;
 use gatewright_openapi::{Reference, Spec, parts};
 use jsonschema::{Draft, PatternOptions, Validator};
@@ -68,6 +69,7 @@ impl<'a> Schemas<'a> {
         }
         let spec = self.spec;
         let target = |reference: &str| spec.target(reference);
+        ways::check(schema, &target)?;
         Recursion::new(&target).check(schema)?;
         let whole = self.whole(schema)?;
         // Nothing is fetched, and patterns take linear time.

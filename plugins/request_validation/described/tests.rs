@@ -298,10 +298,12 @@ fn schemas_whose_validation_could_take_forever_are_refused() {
         let found = faults::<RequestValidation>(json!({ "openapi": { "file": file.0 } }), false);
         assert_eq!(found.len(), usize::from(refused), "{schema}: {found:?}");
         if refused {
+            let why =
+                ["`#/components/schemas/T` leads back to itself", "more than 2000 schemas apply to the same value"];
             assert!(
-                found[0].contains(
-                    "`#/paths/~1a/post/requestBody`: `application/json`: `#/components/schemas/T` leads back to itself"
-                ),
+                why.iter().any(|why| {
+                    found[0].contains(&format!("`#/paths/~1a/post/requestBody`: `application/json`: {why}"))
+                }),
                 "{found:?}"
             );
         }
