@@ -122,10 +122,14 @@ struct Describes {
     max: ByteSize,
 }
 
+const AMBIGUOUS: &str = "path: is ambiguous, other servers may read it as another path";
+
 /// What the description has at the path of a request.
 enum Found<'a> {
     Operation(&'a Operation, Vec<String>),
     OtherMethods(&'a Item),
+    /// Servers read the path differently.
+    Ambiguous,
     Nothing,
 }
 
@@ -135,7 +139,11 @@ impl Describes {
         // A server whose path begins with what the route removes is the gateway itself.
         let is_ours = facts.rewrite.as_ref().is_some_and(|rewrite| rewrite.strips(&self.base));
         let path = if is_ours { Some(path.into()) } else { facts.upstream_path(path) };
-        let Some(path) = path.as_deref().and_then(|path| path.strip_prefix(&*self.base)) else { return Found::Nothing };
+        let Some(path) = path.as_deref() else { return Found::Nothing };
+        if paths::is_ambiguous(path) {
+            return Found::Ambiguous;
+        }
+        let Some(path) = path.strip_prefix(&*self.base) else { return Found::Nothing };
         match self.paths.find(path) {
             Some((item, values)) => match item.of(request.method()) {
                 Some(operation) => Found::Operation(operation, values),
@@ -148,6 +156,7 @@ impl Describes {
     fn judge(&self, request: &Request) -> Result<(), Box<Problem>> {
         let (operation, values) = match self.find(request) {
             Found::Operation(operation, values) => (operation, values),
+            Found::Ambiguous => return Err(Problem::validation(AMBIGUOUS).log_reason("path_ambiguous").into()),
             _ if self.undescribed == Undescribed::Pass => return Ok(()),
             Found::OtherMethods(item) => {
                 return Err(Problem::method_not_allowed(item.allow()).log_reason("undescribed").into());

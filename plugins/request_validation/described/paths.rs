@@ -1,6 +1,6 @@
 //! Finds what is described at a path: a tree of segments.
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{percent_decode, percent_decode_str};
 use std::borrow::Cow;
 use std::collections::HashMap;
 
@@ -37,6 +37,31 @@ impl<T> Default for Paths<T> {
 
 fn decoded(segment: &str) -> Cow<'_, str> {
     percent_decode_str(segment).decode_utf8_lossy()
+}
+
+/// Whether servers read a path differently, so that the description of another path may apply: it has an empty segment, a `;` or an
+/// encoded slash, or is encoded twice or not in UTF-8. A listener may allow such paths.
+pub fn is_ambiguous(path: &str) -> bool {
+    if path.contains("//") {
+        return true;
+    }
+    if !path.contains(['%', ';']) {
+        return false;
+    }
+    let decoded = |segment: &str| {
+        let once: Vec<u8> = percent_decode_str(segment).collect();
+        is_encoded(&once) || once.iter().any(|byte| matches!(byte, b'/' | b';')) || std::str::from_utf8(&once).is_err()
+    };
+    path.split('/').any(decoded)
+}
+
+/// Whether a text has an escape of a character that needs none, or that would change the path. `%20` may be what it says.
+fn is_encoded(text: &[u8]) -> bool {
+    let meant = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/;%\\".contains(&byte);
+    text.windows(3).filter(|three| three.starts_with(b"%")).any(|three| {
+        let mut decoded = percent_decode(three);
+        matches!((decoded.next(), decoded.next()), (Some(byte), None) if meant(byte))
+    })
 }
 
 impl<T> Paths<T> {
@@ -147,6 +172,19 @@ fn matches(pieces: &[Piece], text: &str, parameters: &mut Vec<String>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_ambiguous_if_servers_split_it_differently() {
+        for path in [
+            "//a", "/a//b", "/a//", "/a;b", "/a%3Bb", "/a;/b", "/a%2Fb", "/a%2f", "/%2561", "/a%257Eb", "/a%252Fb",
+            "/caf%E9",
+        ] {
+            assert!(is_ambiguous(path), "{path}");
+        }
+        for path in ["", "/", "/a/", "/a%20b", "/caf%C3%A9", "/100%25", "/a%2520b", "/a%3Ab", "/%25zz"] {
+            assert!(!is_ambiguous(path), "{path}");
+        }
+    }
 
     #[test]
     fn fixed_segments_come_first_and_parameters_are_decoded() {

@@ -43,3 +43,25 @@ async fn every_spelling_of_json_is_validated_and_what_is_no_media_type_is_refuse
         }
     }
 }
+
+#[tokio::test]
+async fn a_path_that_servers_read_differently_is_refused() {
+    let content = "openapi: 3.1.0\npaths: { /x/admin: { delete: {} }, '/x/{any}': { get: { parameters: [{ name: any, in: path, required: true }] } } }\n";
+    for undescribed in ["reject", "pass"] {
+        let door = door(content, json!({ "undescribed": undescribed }));
+        for uri in [
+            "/x/admin;a",
+            "/x;a/admin",
+            "/x/admin%3Ba",
+            "/x//admin",
+            "/x%2Fadmin",
+            "/x/a%2Fb",
+            "/x/%2561dmin",
+            "/x/%E9",
+        ] {
+            let found = send(&door, Sent("GET", uri, &[], "")).await;
+            assert_eq!((found.0, &*found.1), (400, "path_ambiguous"), "{uri}");
+        }
+        assert_eq!(send(&door, Sent("GET", "/x/a%20b", &[], "")).await.0, 200);
+    }
+}
