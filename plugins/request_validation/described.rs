@@ -1,6 +1,7 @@
 //! Validates requests against a file that describes the API: paths, methods, parameters, header fields and bodies.
 
 mod kinds;
+mod names;
 mod operation;
 mod parameter;
 mod paths;

@@ -1,5 +1,6 @@
 //! One operation of a description: its parameters and its body.
 
+use super::names::Names;
 use super::parameter::{Parameter, Sent};
 use super::schema::Schemas;
 use crate::request_validation::{MOST, faults, json, media};
@@ -13,6 +14,8 @@ use std::sync::Arc;
 /// An operation, ready for requests.
 pub struct Operation {
     parameters: Vec<Parameter>,
+    /// Those of the query.
+    names: Names,
     /// `None` if it takes no body.
     body: Option<Body>,
 }
@@ -42,11 +45,13 @@ impl Operation {
                 .map_err(|why| ("/parameters".to_owned(), format!("parameter `{}`: {why}", name.escape_debug())));
             parameters.extend(parameter?);
         }
+        let mut query = Names::default();
+        parameters.iter().for_each(|parameter| parameter.name(&mut query));
         let body = operation.get("requestBody").map(|body| spec.resolved(body));
         let body = body.map(|body| Body::new(body, schemas)).transpose();
         let body =
             body.map_err(|(media, why)| ("/requestBody".to_owned(), format!("`{}`: {why}", media.escape_debug())))?;
-        Ok(Self { parameters, body })
+        Ok(Self { parameters, names: query, body })
     }
 
     /// Whether it decides by the body of this request. A body that is announced may be empty, which is known when it was read.
@@ -62,7 +67,7 @@ impl Operation {
     /// # Errors
     /// What is wrong with a request.
     pub fn check(&self, request: &Request, sent: &Sent<'_>, max: ByteSize) -> Result<(), Box<Problem>> {
-        let mut found = Vec::new();
+        let mut found: Vec<_> = sent.names().filter_map(|name| self.names.misspelled(name)).take(MOST).collect();
         for parameter in &self.parameters {
             if found.len() >= MOST {
                 break;

@@ -1,6 +1,7 @@
 //! Parameters of an operation: where they are, how they are written, and what they may be.
 
 use super::kinds::Kinds;
+use super::names::{self, Names};
 use super::schema::Schemas;
 use crate::request_validation::{MOST, faults, json, media};
 use gatewright_openapi::Spec;
@@ -110,6 +111,17 @@ impl Parameter {
         Ok(Some(Self { name: name.into(), place, required, empty: yes("allowEmptyValue"), reading, validator }))
     }
 
+    /// Adds the names that it has in the query.
+    pub fn name(&self, names: &mut Names) {
+        if !matches!(self.place, Place::Query) {
+            return;
+        }
+        names.add(&self.name, matches!(self.reading, Reading::Text { style: Style::Deep, .. }));
+        if let Reading::Text { style: Style::Exploded, members, .. } = &self.reading {
+            members.iter().for_each(|(member, _)| names.add(member, false));
+        }
+    }
+
     /// Adds what is wrong with it in a request.
     pub fn check(&self, request: &Request, sent: &Sent<'_>, found: &mut Vec<Detail>) {
         let texts = match self.texts(request, sent) {
@@ -158,19 +170,10 @@ impl Parameter {
                     .map(|value| value.to_str().map(|text| text.trim().to_owned()));
                 values.collect::<Result<_, _>>().map_or(Err("is not ASCII"), several)
             }
-            Place::Cookie => {
-                let fields = request.headers().get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-                let pairs = fields.flat_map(|field| field.split(';')).filter_map(|pair| pair.trim().split_once('='));
-                several(
-                    pairs
-                        .filter(|(name, _)| *name == &*self.name)
-                        .map(|(_, value)| value.trim_matches('"').to_owned())
-                        .collect(),
-                )
-            }
+            Place::Cookie => cookies(request, &self.name).map(Texts::Several),
             Place::Query => match &self.reading {
                 Reading::Text { style: Style::Deep, .. } => {
-                    let named = |name: &'a str| name.strip_prefix(&*self.name)?.strip_prefix('[')?.strip_suffix(']');
+                    let named = |name: &'a str| names::member(&self.name, name);
                     Ok(Texts::Named(
                         sent.query.iter().filter_map(|(name, value)| Some((named(name)?, value.as_str()))).collect(),
                     ))
@@ -241,6 +244,21 @@ impl Parameter {
     }
 }
 
+/// The values of a cookie. Servers ignore spaces around its name, and what other cookies contain.
+fn cookies(request: &Request, name: &str) -> Result<Vec<String>, &'static str> {
+    let fields = request.headers().get_all(COOKIE).iter();
+    let pairs = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
+    let values = pairs.filter_map(|pair| {
+        let mut parts = pair.splitn(2, |byte| *byte == b'=');
+        parts.next().filter(|own| own.trim_ascii() == name.as_bytes())?;
+        Some(parts.next().ok_or("has no `=`").and_then(|value| {
+            let value = str::from_utf8(value.trim_ascii()).map_err(|_| "is not UTF-8")?;
+            Ok(value.trim_matches('"').to_owned())
+        }))
+    });
+    values.collect()
+}
+
 fn object(pairs: &[(&str, &str)], members: &[(Box<str>, Kinds)], others: Kinds) -> Option<Value> {
     let mut object = Map::new();
     for (name, text) in pairs {
@@ -302,6 +320,11 @@ pub struct Sent<'a> {
 }
 
 impl<'a> Sent<'a> {
+    /// The names in the query.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.query.iter().map(|(name, _)| name.as_str())
+    }
+
     /// `None` if a name or value of the query is not UTF-8: servers read such ones differently.
     pub fn new(path: &'a [String], query: Option<&str>) -> Option<Self> {
         let text = |raw: &str| Some(percent_decode_str(&raw.replace('+', " ")).decode_utf8().ok()?.into_owned());

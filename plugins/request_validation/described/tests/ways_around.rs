@@ -65,3 +65,67 @@ async fn a_path_that_servers_read_differently_is_refused() {
         assert_eq!(send(&door, Sent("GET", "/x/a%20b", &[], "")).await.0, 200);
     }
 }
+
+const PARAMETERS: &str = r#"
+openapi: 3.1.0
+paths:
+  /a:
+    get:
+      parameters:
+        - { name: sid, in: cookie, schema: { type: integer } }
+        - { name: limit, in: query, schema: { type: integer, maximum: 50 } }
+        - { name: tags, in: query, schema: { type: array, items: { enum: [a] } } }
+        - { name: f, in: query, style: deepObject, schema: { type: object, properties: { min: { type: integer } } } }
+        - { name: page, in: query, schema: { type: object, properties: { size: { type: integer, maximum: 50 } } } }
+"#;
+
+#[tokio::test]
+async fn a_cookie_is_found_however_its_name_is_written() {
+    let door = door(PARAMETERS, json!({}));
+    for (cookies, code) in [
+        (&["sid=1"][..], ""),
+        (&["a=b;  sid = 1 ; sidx=z"], ""),
+        (&["sid = zzzzz"], "type"),
+        (&["sid =zzzzz"], "type"),
+        (&["a=b;\tsid\t=\tzzzzz"], "type"),
+        (&["sid=1; sid =2"], "repeated"),
+        (&["sid=1", "sid =2"], "repeated"),
+        (&["a=\u{e9}; sid=zzzzz"], "type"),
+        (&["sid=\u{e9}"], "type"),
+        (&["sid"], "encoding"),
+    ] {
+        let headers: Vec<_> = cookies.iter().map(|cookie| ("cookie", *cookie)).collect();
+        let (status, _, details, _) = send(&door, Sent("GET", "/a", &headers, "")).await;
+        assert_eq!(status, if code.is_empty() { 200 } else { 400 }, "{cookies:?}");
+        assert_eq!(details.first().map_or("", |(_, code)| code), code, "{cookies:?}");
+    }
+}
+
+#[tokio::test]
+async fn described_names_in_brackets_are_refused() {
+    let door = door(PARAMETERS, json!({}));
+    for (query, field) in [
+        ("limit=5&tags=a&tags=a&f[min]=1&f[other]=x&size=5", ""),
+        ("other[]=x&limits[0]=600&page=x", ""),
+        ("limit[]=600", "limit"),
+        ("limit%5B%5D=600", "limit"),
+        ("limit=5&limit[0]=600", "limit"),
+        ("[limit]=600", "limit"),
+        ("tags[0]=x", "tags"),
+        ("tags[]=x", "tags"),
+        ("f=evil", "f"),
+        ("f[min]x=a", "f"),
+        ("f[min][]=a", "f"),
+        ("f[]=a", "f"),
+        ("size[]=600", "size"),
+        ("page[size]=600", "page"),
+    ] {
+        let (status, reason, details, _) = send(&door, Sent("GET", &format!("/a?{query}"), &[], "")).await;
+        if field.is_empty() {
+            assert_eq!((status, &*reason), (200, ""), "{query}");
+        } else {
+            assert_eq!((status, &*reason), (400, "schema"), "{query}");
+            assert_eq!(details, [(field.to_owned(), "spelling".to_owned())], "{query}");
+        }
+    }
+}
