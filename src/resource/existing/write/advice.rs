@@ -66,9 +66,14 @@ pub(super) fn instead(found: &Existing, column: &Column) -> String {
     let (table, name) = (quoted(&found.table), quoted(&column.name));
     if found.loose {
         let text = quoted(&format!("{}_text", column.name));
+        // Only values that are bytes are not text already: `12:30` in a column of the type TIME is.
+        let value = if column.written.to_ascii_uppercase().contains("BLOB") {
+            format!("hex({name})")
+        } else {
+            format!("CASE typeof({name}) WHEN 'blob' THEN hex({name}) ELSE CAST({name} AS TEXT) END")
+        };
         return format!(
-            "To serve its values, keep them as text: ALTER TABLE {table} ADD COLUMN {text} TEXT; UPDATE {table} SET {text} = \
-             hex({name});"
+            "To serve its values, keep them as text: ALTER TABLE {table} ADD COLUMN {text} TEXT; UPDATE {table} SET {text} = {value};"
         );
     }
     let to = match column.written.as_str() {
