@@ -2,6 +2,7 @@
 
 mod check;
 mod discriminator;
+pub mod json;
 pub mod parts;
 mod place;
 mod read;

@@ -38,6 +38,23 @@ fn a_file_is_called_what_its_name_says() {
 }
 
 #[test]
+fn a_key_that_occurs_twice_is_refused_in_every_language() {
+    let twice = r#"{ "openapi": "3.1.0", "paths": { "/a": { "get": {}, "get": {} } } }"#;
+    for (name, message) in [
+        ("a.json", "not valid JSON: a member occurs twice at line 1 column 63"),
+        ("a", "not valid JSON: a member occurs twice at line 1 column 63"),
+        ("a.yaml", "not valid YAML: "),
+    ] {
+        let found = Spec::parse(twice.as_bytes(), Path::new(name)).unwrap_err().message;
+        assert!(found.starts_with(message), "{name}: {found}");
+    }
+    let responses = |inner: &str| format!("openapi: 3.1.0\npaths: {{ /a: {{ get: {{ responses: {{ {inner} }} }} }} }}");
+    for inner in ["a: {}, a: {}", "200: {}, '200': {}", "true: {}, 'true': {}"] {
+        assert!(refused(&responses(inner)).starts_with("not valid YAML: "), "{inner}");
+    }
+}
+
+#[test]
 fn what_is_wrong_is_named_with_its_place() {
     let cases = [
         ("openapi: [", "not valid YAML: "),
