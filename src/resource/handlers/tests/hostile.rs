@@ -6,7 +6,7 @@ use crate::resource::sql::list::After;
 use proptest::prelude::*;
 use std::sync::LazyLock;
 
-const PIECES: [&str; 30] = [
+const PIECES: [&str; 34] = [
     "page",
     "per_page",
     "cursor",
@@ -18,6 +18,10 @@ const PIECES: [&str; 30] = [
     "filter[password]",
     "filter[created_at][gte]",
     "filter[name][prefix]",
+    "&filter[name]=1&",
+    "&filter[name][prefix]=a&",
+    "&filter[email][in]=a,b&",
+    "&filter[created_at][gte]=2026-01-01T00:00:00Z&",
     "filter[",
     "x",
     "=",
@@ -47,7 +51,7 @@ fn queries() -> impl Strategy<Value = String> {
 
 /// The words SQL may be made of: our own, and the names of the configuration.
 fn only_known_words(text: &str) -> Result<(), String> {
-    let ours = "SELECT FROM WHERE AND OR ORDER BY DESC NULLS LAST LIMIT OFFSET NULL IS NOT IN COLLATE NOCASE instr JOIN ON AS count \
+    let ours = "SELECT FROM WHERE AND OR ORDER BY DESC NULLS LAST LIMIT OFFSET NULL IS NOT IN COLLATE NOCASE BINARY instr JOIN ON AS count \
                 FALSE text int8 float8 uuid timestamptz to_char AT TIME ZONE UTC YYYY MM DD T HH24 MI SS US Z lower C strpos COALESCE";
     let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
     let revision = Dialect::Postgres.revision().unwrap_or_default();
