@@ -287,6 +287,8 @@ def in_parallel(runs, options):
 
 def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    # A shell that starts this in the background lets it ignore Ctrl-C, and so would all programs that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("gateway")
     parser.add_argument("--page", action="append")
