@@ -5,7 +5,6 @@ mod names;
 mod operation;
 mod parameter;
 mod paths;
-mod recursion;
 mod schema;
 #[cfg(test)]
 mod tests;

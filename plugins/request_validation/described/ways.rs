@@ -1,8 +1,8 @@
-//! In how many ways schemas apply to one value. Without a limit, a short schema in which each part refers to the next one twice
-//! makes the validation of `{}` take minutes.
+//! In how many ways schemas apply to one value. Trees are fine: each value is validated once. If a value can be reached in two ways at
+//! each level, by a schema that leads back to itself or to the next one twice, a small body makes the validation take minutes.
 
-use super::recursion::{Step, parts};
-use serde_json::Value;
+use super::schema::Part;
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 
@@ -12,6 +12,14 @@ const MOST: u64 = 2000;
 const DEEPEST: usize = 200;
 /// How many kinds of values are looked at.
 const MOST_VALUES: usize = 100_000;
+
+/// One step from a value to a value in it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    Member(String),
+    AnyMember,
+    Element,
+}
 
 /// A schema, by its address.
 type Address = *const Value;
@@ -115,6 +123,29 @@ impl<'a> Ways<'a, '_> {
         self.known.insert(schema, Some(Rc::clone(&flat)));
         Ok(flat)
     }
+}
+
+/// The schemas in a schema, and the step to the values that they validate; none if it is the same value.
+fn parts(members: &Map<String, Value>) -> Vec<(Option<Step>, &Value)> {
+    let mut found = Vec::new();
+    for (key, value) in members {
+        match (Part::of(key), value) {
+            (Part::Same, value) => found.push((None, value)),
+            (Part::SameList, Value::Array(list)) => found.extend(list.iter().map(|one| (None, one))),
+            (Part::SameNamed, Value::Object(named)) => found.extend(named.values().map(|one| (None, one))),
+            (Part::Members, Value::Object(named)) => {
+                found.extend(named.iter().map(|(name, one)| (Some(Step::Member(name.clone())), one)));
+            }
+            (Part::AnyMember, value) => found.push((Some(Step::AnyMember), value)),
+            (Part::AnyMembers, Value::Object(named)) => {
+                found.extend(named.values().map(|one| (Some(Step::AnyMember), one)));
+            }
+            (Part::Element, value) => found.push((Some(Step::Element), value)),
+            (Part::Elements, Value::Array(list)) => found.extend(list.iter().map(|one| (Some(Step::Element), one))),
+            _ => {}
+        }
+    }
+    found
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use self::advice::{fewer_digits, id, instead};
 use super::default::{Default, default, quoted};
 use super::{Column, Existing, FoundIndex, Kind};
 use crate::config::document::store_url::{StoreKind, StoreUrl};
+use crate::resource::migrate::adopt::indexes;
 use crate::resource::model::{is_identifier, taken};
 use std::fmt::Write as _;
 
@@ -240,15 +241,7 @@ fn unique(found: &Existing, column: &Column, keys: &mut Vec<(&str, String)>) {
     let mut own = rules.filter(|index| first(index) == Some(&column.name));
     if let Some(index) = own.next() {
         let with = index.columns.as_deref().unwrap_or_default().get(1..).unwrap_or_default();
-        let mut parts = Vec::new();
-        if index.ignore_case {
-            parts.push("ignore_case: true".to_owned());
-        }
-        if !with.is_empty() {
-            parts.push(format!("with: [{}]", with.join(", ")));
-        }
-        let value = if parts.is_empty() { "true".to_owned() } else { format!("{{ {} }}", parts.join(", ")) };
-        keys.push(("unique", value));
+        keys.push(("unique", indexes::unique(index.ignore_case, with)));
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Values are never changed: a column fits, or its type becomes one that includes it, or the table is not taken.
 
-mod indexes;
+pub mod indexes;
 pub mod rows;
 
 use std::collections::BTreeMap;

@@ -34,14 +34,19 @@ pub fn unwanted(
         return (why, help);
     }
     let (first, with) = index.columns.split_first().map_or(("", &[][..]), |(first, with)| (first.as_str(), with));
+    let value = unique(index.ignore_case, with);
+    let why = format!("its unique index `{name}` on `{}` is not in the file", index.columns.join("`, `"));
+    (why, format!("write `unique: {value}` at the field `{first}`, or drop the index: {drop}"))
+}
+
+/// What `unique` of a field says, in YAML: whether case counts, and the other fields.
+pub fn unique(ignore_case: bool, with: &[String]) -> String {
     let mut parts = Vec::new();
-    if index.ignore_case {
+    if ignore_case {
         parts.push("ignore_case: true".to_owned());
     }
     if !with.is_empty() {
         parts.push(format!("with: [{}]", with.join(", ")));
     }
-    let value = if parts.is_empty() { "true".to_owned() } else { format!("{{ {} }}", parts.join(", ")) };
-    let why = format!("its unique index `{name}` on `{}` is not in the file", index.columns.join("`, `"));
-    (why, format!("write `unique: {value}` at the field `{first}`, or drop the index: {drop}"))
+    if parts.is_empty() { "true".to_owned() } else { format!("{{ {} }}", parts.join(", ")) }
 }
