@@ -11,7 +11,10 @@ fn listening(address: &str) -> String {
 
 fn with_runtime_file(rest: &str) -> Gateway {
     let yaml = format!("{HEAD}{rest}");
-    Gateway::start_with(&[("gateway.yaml", &yaml)], &["--runtime-file", "state/runtime.json"])
+    let mut gateway = Gateway::start_with(&[("gateway.yaml", &yaml)], &["--runtime-file", "state/runtime.json"]);
+    // The addresses are logged before the file is written.
+    gateway.wait_for_log(|line| line["message"] == "serving");
+    gateway
 }
 
 fn ask(gateway: &Gateway, arguments: &[&str]) -> Output {
