@@ -80,7 +80,13 @@ pub fn read(path: &str) -> Result<Reading, &'static str> {
     let mut segment = Segment::Empty;
     let mut spelling = Spelling::default();
     let (mut foreign, mut differs) = (false, false);
-    while let [byte, after @ ..] = rest {
+    loop {
+        // Most bytes of a path continue a name.
+        if segment == Segment::Named {
+            let name = rest.iter().take_while(|byte| matches!(class(**byte), Class::Plain | Class::Dot)).count();
+            rest = rest.get(name..).unwrap_or_default();
+        }
+        let [byte, after @ ..] = rest else { break };
         rest = after;
         let class = match class(*byte) {
             Class::Percent => {
