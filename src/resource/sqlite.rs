@@ -12,6 +12,7 @@ mod job;
 mod pace;
 mod partial;
 mod plan;
+mod read_mark;
 mod reader;
 mod reading;
 mod retype;
@@ -144,7 +145,10 @@ impl Sqlite {
                 return Ok(());
             }
             let started = Instant::now();
-            let value = connection.and_then(|connection| connection.read(&statement, expires, read));
+            let value = connection.and_then(|connection| match started < expires {
+                true => connection.read(&statement, expires, read),
+                false => Err(Error::Deadline),
+            });
             if let Some(pace) = pace {
                 pace.there(started.elapsed());
             }

@@ -147,16 +147,13 @@ impl Open {
         self.clock.expires.store(millis, Ordering::Relaxed);
     }
 
-    /// Runs a reading statement.
+    /// Runs a reading statement, which ends with [`Error::Deadline`] at `expires`.
     pub fn read<T>(
         &self,
         statement: &Statement,
         expires: Instant,
         read: impl FnOnce(&mut dyn Rows) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        if Instant::now() >= expires {
-            return Err(Error::Deadline);
-        }
         self.until(Some(expires));
         guarded(|| rows::query(&self.connection, &statement.sql, &statement.parameters, read))
     }

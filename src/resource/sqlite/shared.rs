@@ -220,10 +220,10 @@ impl Shared {
 
     /// The connection of a slot, opened if there is none to the current file.
     pub fn open<'s>(&self, slot: &'s mut Option<Open>, role: Role) -> Result<&'s Open, Error> {
-        if role == Role::Write || self.look_is_due() {
+        if role == Role::Write || self.look_is_due(Instant::now()) {
             self.look();
         }
-        let generation = self.generation.load(Ordering::Acquire);
+        let generation = self.generation();
         let open = match slot.take().filter(|open| open.generation == generation) {
             Some(open) => open,
             None => self.connect(role)?,
@@ -245,17 +245,17 @@ impl Shared {
         statement: &Statement,
         read: impl FnOnce(&mut dyn Rows) -> Result<T, Error>,
     ) -> Option<Result<T, Error>> {
-        if !self.pace.is_fast() || self.look_is_due() {
+        let started = Instant::now();
+        if !self.pace.is_fast() || self.look_is_due(started) {
             return None;
         }
         let now = if self.now.is_empty() { std::slice::from_ref(&self.writer) } else { &self.now };
-        let generation = self.generation.load(Ordering::Acquire);
+        let generation = self.generation();
         let mut slot = now.iter().find_map(|slot| {
             let slot = slot.try_lock()?;
             slot.as_ref().is_some_and(|open| open.generation == generation).then_some(slot)
         })?;
         let open = slot.as_ref()?;
-        let started = Instant::now();
         let value = open.read(statement, started + statement.deadline.min(FAST), read);
         let late = matches!(value, Err(Error::Deadline));
         let took = if late { FAST.max(started.elapsed()) } else { started.elapsed() };
@@ -275,15 +275,15 @@ impl Shared {
         if self.location == Location::Memory {
             return Some(self.changes.own(watch));
         }
-        if self.look_is_due() {
+        if self.look_is_due(Instant::now()) {
             self.look_at(self.file.try_lock()?);
         }
-        self.changes.revision(watch, self.generation.load(Ordering::Acquire))
+        self.changes.revision(watch, self.generation())
     }
 
     /// Opens a connection that detects other programs' commits, if there is none.
     pub fn keep_watch(&self) {
-        let generation = self.generation.load(Ordering::Acquire);
+        let generation = self.generation();
         if self.location != Location::Memory
             && !self.changes.is_watched(generation)
             && let Ok(open) = self.connect(Role::Now)
@@ -297,21 +297,27 @@ impl Shared {
         let Some(mut slot) = self.now.get(number).and_then(Slot::try_lock) else {
             return;
         };
-        let generation = self.generation.load(Ordering::Acquire);
+        let generation = self.generation();
         if slot.as_ref().is_none_or(|open| open.generation != generation) {
             // If it fails, the next read through a thread reports the reason.
             *slot = self.connect(Role::Now).ok();
         }
     }
 
-    fn connect(&self, role: Role) -> Result<Open, Error> {
+    /// The current incarnation of the file.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Opens another connection to the current file.
+    pub fn connect(&self, role: Role) -> Result<Open, Error> {
         let create = self.create.load(Ordering::Acquire);
         let Location::File(path) = &self.location else {
             return Open::new(&self.location, role, create, 0, &self.stop);
         };
         let mut file = self.file.lock();
         let lock = file.lock(path, create)?;
-        let generation = self.generation.load(Ordering::Acquire);
+        let generation = self.generation();
         let mut open = Open::new(&self.location, role, create, generation, &self.stop)?;
         if !lock.as_ref().is_some_and(|lock| lock.is_on(path)) {
             return Err(replaced(path));
@@ -321,9 +327,9 @@ impl Shared {
         Ok(open)
     }
 
-    fn look_is_due(&self) -> bool {
-        millis(self.start.elapsed()).saturating_sub(self.looked.load(Ordering::Relaxed)) >= millis(LOOK)
-            || self.looked.load(Ordering::Relaxed) == 0
+    fn look_is_due(&self, now: Instant) -> bool {
+        let looked = self.looked.load(Ordering::Relaxed);
+        looked == 0 || millis(now.duration_since(self.start)).saturating_sub(looked) >= millis(LOOK)
     }
 
     /// Checks that the path still names the open file; if not, its connections and its lock are void.

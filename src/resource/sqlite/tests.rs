@@ -1,5 +1,7 @@
 //! Tests of the store on SQLite.
 mod failures;
+#[cfg(target_os = "linux")]
+mod read_mark;
 mod tables;
 
 use std::sync::mpsc;

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::connection::{Open, Role};
+use super::connection::{Location, Open, Role};
 use super::error::locked;
 use super::job::WriteJob;
+use super::read_mark::ReadMark;
 use super::rows::Writer;
 use super::shared::Shared;
 use super::touched::Touched;
@@ -15,6 +16,8 @@ use crate::resource::queue::Taken;
 const BATCH: usize = 64;
 /// After this long without a job, the WAL is folded into the file.
 const IDLE: Duration = Duration::from_millis(200);
+/// How often that is done without jobs: other programs may write too, and [`ReadMark`] keeps them from folding.
+const AGAIN: Duration = Duration::from_secs(1);
 /// How often SQLite's planner statistics are updated, besides after every change of a table.
 const OPTIMIZE: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -23,30 +26,48 @@ type Jobs = Vec<Box<dyn WriteJob>>;
 /// Runs the thread until the queue is closed.
 pub fn run(shared: &Shared) {
     let mut jobs = Jobs::with_capacity(BATCH);
-    let mut untidy = false;
     let mut optimized = Instant::now();
+    let mut mark = ReadMark::default();
+    let mut patience = IDLE;
+    let in_file = *shared.location() != Location::Memory;
     loop {
-        match shared.writes.take(&mut jobs, BATCH, untidy.then_some(IDLE)) {
+        match shared.writes.take(&mut jobs, BATCH, in_file.then_some(patience)) {
             Taken::Jobs => {
-                untidy = true;
+                mark.release();
+                patience = IDLE;
                 while !jobs.is_empty() {
                     transaction(shared, &mut jobs);
                 }
             }
             Taken::Idle => {
-                untidy = false;
-                tidy(shared, "PRAGMA wal_checkpoint(PASSIVE)");
+                mark.release();
+                patience = AGAIN;
                 if shared.was_altered() || optimized.elapsed() >= OPTIMIZE {
                     optimized = Instant::now();
                     tidy(shared, "PRAGMA optimize");
                 }
+                if fold(shared) {
+                    mark.hold(shared);
+                }
             }
             Taken::Closed => {
+                mark.release();
                 tidy(shared, "PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)");
                 return;
             }
         }
     }
+}
+
+/// Folds the WAL into the file; returns whether all of it is there. If not, another connection reads or folds it now.
+fn fold(shared: &Shared) -> bool {
+    let slot = shared.writer().lock();
+    let Some(open) = slot.as_ref() else { return false };
+    open.until(None);
+    let outcome = open.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
+        Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
+    });
+    matches!(outcome, Ok((0, log, folded)) if log == folded)
 }
 
 /// Runs maintenance on the open connection. Failures are ignored.
