@@ -235,13 +235,46 @@ fn each_promise_is_held_by_a_test_that_exists() {
         let held: Vec<_> = named.captures_iter(line).collect();
         assert!(!held.is_empty(), "no test holds this: {line}");
         for test in held {
-            let source = read(&test[1]);
-            let exists = source.contains(&format!("fn {}(", &test[2]));
-            assert!(exists, "{} has no test {}", &test[1], &test[2]);
+            assert!(has_test(&read(&test[1]), &test[2]), "{} has no test {} that runs", &test[1], &test[2]);
         }
         promises += 1;
     }
     assert!(promises > 20, "{promises}");
+}
+
+/// Whether `cargo test` runs a test of this name: it has the attribute of a test, and is not ignored, left out or in a comment.
+fn has_test(source: &str, name: &str) -> bool {
+    let lines: Vec<&str> = source.lines().map(str::trim).collect();
+    let function = format!("fn {name}(");
+    let Some(at) = lines.iter().position(|line| line.trim_start_matches("async ").starts_with(&function)) else {
+        return false;
+    };
+    let above = || lines[..at].iter().rev();
+    let comment = above().find(|line| line.starts_with("/*") || line.ends_with("*/"));
+    let commented = comment.is_some_and(|line| !line.ends_with("*/"));
+    let attributes: Vec<_> =
+        above().take_while(|line| line.starts_with("#[") || line.starts_with("///")).copied().collect();
+    let any = |starts: &[&str]| attributes.iter().any(|line| starts.iter().any(|start| line.starts_with(start)));
+    !commented && any(&["#[test]", "#[tokio::test"]) && !any(&["#[ignore", "#[cfg"])
+}
+
+#[test]
+fn a_test_that_does_not_run_holds_no_promise() {
+    for runs in ["#[test]\nfn a() {", "/* note */\n#[test]\nfn a() {", "/// Text.\n#[tokio::test]\nasync fn a() {"] {
+        assert!(has_test(runs, "a"), "{runs}");
+    }
+    for runs_not in [
+        "fn a() {",
+        "#[test]\n\nfn a() {",
+        "#[test]\nfn ab() {",
+        "#[test]\n// fn a() {",
+        "/*\n#[test]\nfn a() {",
+        "#[ignore]\n#[test]\nfn a() {",
+        "#[test]\n#[ignore = \"slow\"]\nfn a() {",
+        "#[cfg(any())]\n#[test]\nfn a() {",
+    ] {
+        assert!(!has_test(runs_not, "a"), "{runs_not}");
+    }
 }
 
 /// The policy is in packaging/README.md.
