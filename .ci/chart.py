@@ -130,6 +130,31 @@ for probe, key in (("startupProbe", "live"), ("livenessProbe", "live"), ("readin
     asked = next(listener for listener in config["listeners"].values() if listener["address"].endswith(f":{ports[asked['port']]}"))
     same(probes["scheme"], "HTTPS" if "tls" in asked else "HTTP", f"the scheme of {probe}, compared with the configuration")
 
+# A start may take minutes, as tables may change at it. Liveness restarts a pod that hung for half a minute to one minute, not one that
+# was slow once. Readiness takes a pod out of its service within 10 s, and earlier than liveness restarts it.
+for probe, least, most in (("startupProbe", 120, 600), ("livenessProbe", 20, 60), ("readinessProbe", 2, 10)):
+    every, times, wait = (container[probe].get(key, default) for key, default in (
+        ("periodSeconds", 10), ("failureThreshold", 3), ("timeoutSeconds", 1)))
+    check(least <= every * times <= most, f"{probe} fails after {every * times} s, not after {least} to {most} s")
+    check(2 <= times and 1 <= wait <= every <= 10, f"{probe}: {times} failures, each after {wait} s, every {every} s")
+    check(container[probe].get("initialDelaySeconds", 0) == 0, f"{probe}: the startup probe waits, so no delay is needed")
+
+# Rights: those of the restricted Pod Security Standard, and a read-only root. The user is the image's, whose number is no root's.
+user, group = map(int, re.search(r"(?m)^USER (\d+):(\d+)$", open("deploy/Dockerfile").read()).groups())
+check(user > 0 and group > 0, "the user of the image is root")
+same(pod["securityContext"], {
+    "runAsNonRoot": True, "runAsUser": user, "runAsGroup": group, "fsGroup": group, "fsGroupChangePolicy": "OnRootMismatch",
+    "seccompProfile": {"type": "RuntimeDefault"}}, "the securityContext of the pod")
+same(container["securityContext"], {
+    "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}, "the securityContext of the container")
+for owner in [pod, *of("ServiceAccount")]:
+    same(owner.get("automountServiceAccountToken"), False, "automountServiceAccountToken")
+check(not any(pod.get(key) for key in ("hostNetwork", "hostPID", "hostIPC")), "the pod uses its host")
+check(not any("hostPath" in volume for volume in pod["volumes"]), "a volume is a folder of the host")
+check("memory" in container["resources"].get("limits", {}), "memory has no limit")
+writable = {mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
+same(writable, {"/tmp", "/var/lib/gatewright"}, "what can be written to")
+
 # How many there are, and what they keep.
 if scaling["enabled"]:
     check("replicas" not in deployment["spec"], "`replicas` would undo what the HorizontalPodAutoscaler did")
@@ -143,6 +168,8 @@ else:
     same(deployment["spec"].get("replicas"), values["replicas"], "replicas")
 for budget in of("PodDisruptionBudget"):
     same(budget["spec"]["maxUnavailable"], values["podDisruptionBudget"]["maxUnavailable"], "maxUnavailable")
+    share, least = str(budget["spec"]["maxUnavailable"]), scaling["minReplicas"] if scaling["enabled"] else values["replicas"]
+    check(int(share.strip("%")) < (100 if share.endswith("%") else least), f"maxUnavailable: {share} of {least} pods are all")
     selects(budget["spec"]["selector"]["matchLabels"], template["metadata"]["labels"], "the PodDisruptionBudget")
 data = {key: value for key, value in mounts["/var/lib/gatewright"].items() if key != "name"}
 if persistence["enabled"]:
@@ -154,7 +181,9 @@ if persistence["enabled"]:
              (persistence["size"], persistence["storageClass"], persistence["accessModes"]), "the claim")
 else:
     same(data, {"emptyDir": {}}, "what is mounted to /var/lib/gatewright")
-same(deployment["spec"]["strategy"]["type"], "Recreate" if persistence["enabled"] else "RollingUpdate", "strategy")
+# A new pod serves before an old one ends. With a volume that one pod can use, the old one ends first.
+same(deployment["spec"]["strategy"], {"type": "Recreate"} if persistence["enabled"] else
+     {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}}, "the strategy")
 
 # Who may reach it, and who measures it.
 for policy in of("NetworkPolicy"):
@@ -207,7 +236,6 @@ shutdown = config["shutdown"]
 least = seconds(shutdown["grace"]) + seconds(shutdown["drain"])
 same(pod["terminationGracePeriodSeconds"], values["terminationGracePeriodSeconds"], "the grace period")
 check(pod["terminationGracePeriodSeconds"] > least, f"the grace period must exceed {least} s")
-check(pod["securityContext"]["runAsNonRoot"] and container["securityContext"]["readOnlyRootFilesystem"], "not hardened")
 check(not any("subPath" in mount for mount in container["volumeMounts"]), "a subPath is never updated")
 account = values["serviceAccount"]
 same(pod["serviceAccountName"], account["name"] or (name if account["create"] else "default"), "the service account")
