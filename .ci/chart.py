@@ -50,11 +50,13 @@ values = merged(yaml.safe_load(open("deploy/helm/gatewright/values.yaml")), yaml
 scaling, persistence, secret = values["autoscaling"], values["persistence"], values["secret"]
 served = {name: port["service"] for name, port in values["ports"].items() if port.get("service")}
 made = secret["create"] and not secret["existing"]
+# On the loopback interface, nothing but `kubectl port-forward` reaches the admin API.
+admin_is_open = not yaml.safe_load(values["config"]["gateway.yaml"])["admin"]["address"].startswith("127.")
 
 # The kinds.
 wanted = {
     "ConfigMap": 1, "Deployment": 1,
-    "Service": 2 if served else 1,
+    "Service": bool(served) + admin_is_open,
     "Secret": made,
     "ServiceAccount": values["serviceAccount"]["create"],
     "PersistentVolumeClaim": persistence["enabled"] and not persistence["existingClaim"],
@@ -103,14 +105,18 @@ with tempfile.TemporaryDirectory() as folder:
 config = yaml.safe_load(files["gateway.yaml"])
 
 # Ports and services.
-listening = {listener["address"].rsplit(":")[-1] for listener in config["listeners"].values()}
+listeners = config["listeners"].values()
+addresses = [listener["address"] for listener in listeners] + [
+    listener["tls"]["redirect_from"] for listener in listeners if "redirect_from" in listener.get("tls", {})]
+listening = {address.rsplit(":")[-1] for address in addresses}
 ports = {port["name"]: str(port["containerPort"]) for port in container["ports"]}
-same(ports.pop("admin"), config["admin"]["address"].rsplit(":")[-1], "the admin port")
+if admin_is_open:
+    same(ports.pop("admin"), config["admin"]["address"].rsplit(":")[-1], "the admin port")
 same(ports, {port: str(of_port["container"]) for port, of_port in values["ports"].items()}, "the ports of the container")
 same(set(ports.values()), listening, "the ports, compared with the listeners")
 services = {service["metadata"]["name"]: service for service in of("Service")}
 offered = {service: {port["name"]: (port["port"], port["targetPort"]) for port in services[service]["spec"]["ports"]} for service in services}
-wanted = {f"{name}-admin": {"admin": (values["admin"]["port"], "admin")}}
+wanted = {f"{name}-admin": {"admin": (values["admin"]["port"], "admin")}} if admin_is_open else {}
 if served:
     wanted[name] = {port: (number, port) for port, number in served.items()}
     same(services[name]["spec"]["type"], values["service"]["type"], "the type of the service")
@@ -187,8 +193,8 @@ same(deployment["spec"]["strategy"], {"type": "Recreate"} if persistence["enable
 
 # Who may reach it, and who measures it.
 for policy in of("NetworkPolicy"):
-    rules = [{"ports": [{"port": port} for port in values["ports"]]}]
-    if values["networkPolicy"]["adminFrom"]:
+    rules = [{"ports": [{"port": port} for port in sorted(values["ports"])]}]
+    if values["networkPolicy"]["adminFrom"] and admin_is_open:
         rules.append({"ports": [{"port": "admin"}], "from": values["networkPolicy"]["adminFrom"]})
     same((policy["spec"]["policyTypes"], policy["spec"]["ingress"]), (["Ingress"], rules), "the NetworkPolicy")
     selects(policy["spec"]["podSelector"]["matchLabels"], template["metadata"]["labels"], "the NetworkPolicy")

@@ -58,6 +58,95 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 {{- end }}
 
+{{- /* What the configuration listens on, as JSON. `known` is false if files that are not in `config`, or variables, can change it. */}}
+{{- define "gatewright.listening" -}}
+{{- $files := pick .Values.config "gateway.yaml" }}
+{{- if hasKey (get .Values.config "gateway.yaml" | fromYaml) "include" }}{{ $files = .Values.config }}{{ end }}
+{{- $known := true }}
+{{- range .Values.env }}{{ if regexMatch "^GATEWRIGHT__(LISTENERS|ADMIN|HEALTH)__" .name }}{{ $known = false }}{{ end }}{{ end }}
+{{- $sockets := list }}
+{{- $admin := dict }}
+{{- $health := dict "live" "/health/live" "ready" "/health/ready" }}
+{{- range $file, $content := $files }}
+{{- $read := ternary (fromYaml $content) dict (regexMatch "\\.ya?ml$" $file) }}
+{{- $include := get $read "include" }}
+{{- range ternary $include (list $include) (kindIs "slice" $include) }}
+{{- if or (contains "/" (toString .)) (not (or (not .) (hasKey $.Values.config (toString .)) (regexMatch "[*?\\[{]" (toString .)))) }}{{ $known = false }}{{ end }}
+{{- end }}
+{{- $listeners := get $read "listeners" }}
+{{- range $name, $listener := ternary $listeners dict (kindIs "map" $listeners) }}
+{{- $listener = ternary $listener dict (kindIs "map" $listener) }}
+{{- $tls := get $listener "tls" }}
+{{- $tls = ternary $tls dict (kindIs "map" $tls) }}
+{{- $auth := get $tls "client_auth" }}
+{{- $required := eq "required" (toString (get (ternary $auth dict (kindIs "map" $auth)) "mode")) }}
+{{- $sockets = append $sockets (dict "name" $name "address" (toString (get $listener "address")) "scheme" (ternary "HTTPS" "HTTP" (hasKey $listener "tls")) "required" $required) }}
+{{- with get $tls "redirect_from" }}{{ $sockets = append $sockets (dict "name" $name "address" (toString .) "redirects" true) }}{{ end }}
+{{- end }}
+{{- if hasKey $read "admin" }}
+{{- $admin = dict "address" (toString (get (ternary $read.admin dict (kindIs "map" $read.admin)) "address" | default "127.0.0.1:9901")) }}
+{{- end }}
+{{- range $key, $path := ternary (get $read "health") dict (kindIs "map" (get $read "health")) }}{{ $_ := set $health $key (toString $path) }}{{ end }}
+{{- end }}
+{{- range prepend $sockets $admin }}
+{{- $_ := set . "port" (regexFind ":[0-9]+$" (toString .address) | trimPrefix ":") }}
+{{- $_ := set . "inner" (regexMatch "^(127\\.|localhost:|\\[::1\\]|unix:|$)" (toString (get . "address"))) }}
+{{- if and (not .port) (contains "${" (toString .address)) }}{{ $known = false }}{{ end }}
+{{- end }}
+{{- dict "known" $known "sockets" $sockets "admin" $admin "health" $health | toJson }}
+{{- end }}
+
+{{- /* Not empty if others than the pod can reach the admin API, as far as the values tell. */}}
+{{- define "gatewright.admin" -}}
+{{- $listening := include "gatewright.listening" . | fromJson }}
+{{- if or (not $listening.known) (not $listening.admin.inner) }}yes{{ end }}
+{{- end }}
+
+{{- /* Ports, probes and the admin API, compared with the configuration. */}}
+{{- define "gatewright.check.ports" -}}
+{{- $listening := include "gatewright.listening" . | fromJson }}
+{{- if $listening.known }}
+{{- if not $listening.sockets }}
+{{- fail "config: there is no listener: gateway.yaml needs `listeners`" }}
+{{- end }}
+{{- $numbers := list }}
+{{- range $listening.sockets }}{{ with .port }}{{ $numbers = append $numbers . }}{{ end }}{{ end }}
+{{- range $name, $port := .Values.ports }}
+{{- $here := list }}
+{{- range $listening.sockets }}{{ if eq .port (toString (int $port.container)) }}{{ $here = append $here . }}{{ end }}{{ end }}
+{{- if not $here }}
+{{- fail (printf "ports.%s.container: no listener of the configuration has the port %d, only %s" $name (int $port.container) ($numbers | uniq | join ", " | default "Unix sockets")) }}
+{{- end }}
+{{- $of := first $here }}
+{{- if $of.inner }}
+{{- fail (printf "ports.%s.container: nothing outside of the pod reaches %s of the listener %q: use 0.0.0.0:%s" $name $of.address $of.name $of.port) }}
+{{- end }}
+{{- if eq $name $.Values.probes.port }}
+{{- if $of.redirects }}
+{{- fail (printf "probes.port: %q only redirects to https: name the port of the listener itself" $name) }}
+{{- else if ne $of.scheme $.Values.probes.scheme }}
+{{- fail (printf "probes.scheme: the listener %q, which the probes ask, speaks %s" $of.name $of.scheme) }}
+{{- else if $of.required }}
+{{- fail (printf "probes.port: the listener %q requires certificates of clients, and probes have none: name the port of another listener" $of.name) }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- range $probe := list "live" "ready" }}
+{{- $path := get $listening.health $probe }}
+{{- if and (ne $path (get $.Values.probes $probe)) (not (contains "${" $path)) }}
+{{- fail (printf "probes.%s: the configuration has the path %s for it, not %s" $probe $path (get $.Values.probes $probe)) }}
+{{- end }}
+{{- end }}
+{{- if include "gatewright.admin" . }}
+{{- if ne $listening.admin.port (toString (int .Values.admin.port)) }}
+{{- fail (printf "admin.port: %d is not the port of admin.address in the configuration, %s" (int .Values.admin.port) $listening.admin.address) }}
+{{- end }}
+{{- else if .Values.serviceMonitor.enabled }}
+{{- fail (printf "serviceMonitor.enabled: the metrics are on the admin API, which the configuration does not open to the cluster: it needs `admin: { address: \"0.0.0.0:%d\", plain_http: true }`" (int .Values.admin.port)) }}
+{{- end }}
+{{- end }}
+{{- end }}
+
 {{- define "gatewright.check" -}}
 {{- $main := get .Values.config "gateway.yaml" | fromYaml }}
 {{- if hasKey $main "Error" }}
@@ -127,6 +216,14 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- $_ := set $offered (toString .) $name }}
 {{- end }}
 {{- end }}
+{{- if and .Values.secret.values .Values.secret.existing }}
+{{- fail (printf "secret.values: secret.existing names the Secret %q, so the chart makes none of these values: add them to that Secret" .Values.secret.existing) }}
+{{- else if and .Values.secret.values (not .Values.secret.create) }}
+{{- fail "secret.values: secret.create is false, so no Secret is made of them" }}
+{{- end }}
+{{- if and .Values.persistence.existingClaim (not .Values.persistence.enabled) }}
+{{- fail (printf "persistence.existingClaim: %q is not mounted, because persistence.enabled is false" .Values.persistence.existingClaim) }}
+{{- end }}
 {{- if not .Values.secret.existing }}
 {{- range $file, $content := .Values.config }}
 {{- range regexFindAll "/var/run/secrets/gatewright/[-._a-zA-Z0-9]+" (regexReplaceAll "(?m)^\\s*#.*$" $content "") -1 }}
@@ -139,4 +236,5 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
 {{- end }}
 {{- end }}
 {{- end }}
+{{- include "gatewright.check.ports" . }}
 {{- end }}
