@@ -8,6 +8,7 @@
 mod kept;
 mod nodes;
 
+use super::contract::prevented;
 use super::dialect::Dialect;
 use super::field::Source;
 use super::model::Model;
@@ -27,6 +28,7 @@ use self::nodes::{Of, gone, nodes, order, referring};
 #[derive(Default)]
 pub struct Cascade {
     steps: Vec<Step>,
+    none: Vec<(usize, String)>,
 }
 
 struct Step {
@@ -43,6 +45,8 @@ enum Binds {
     Accounts(String),
     /// The time, and the mark of the delete.
     Keep,
+    /// The mark of the delete.
+    Mark,
 }
 
 impl Cascade {
@@ -51,13 +55,12 @@ impl Cascade {
         let dialect = root.sql.dialect();
         let nodes = nodes(all, root);
         let gone = |at: usize, number: usize| gone(dialect, &nodes, at, number, Of::Live);
-        let mut steps = Vec::new();
-        let mut step = |text: String, binds| steps.push(Step { text, binds });
+        let mut cascade = Self::default();
         // Whoever adds an item that refers to one of these waits, and then finds it gone.
         let changing = nodes.iter().enumerate().filter(|(at, node)| *at > 0 || !node.own.is_empty());
         for (at, node) in changing.clone().filter(|_| dialect == Dialect::Postgres) {
             let (table, lock) = (&node.model.table.name, dialect.locked());
-            step(
+            cascade.step(
                 format!(
                     "SELECT count(*) FROM (SELECT 1 FROM \"{table}\" WHERE \"id\" IN ({}){lock}) AS \"_l\"",
                     gone(at, 1)
@@ -80,30 +83,51 @@ impl Cascade {
                     let _ = write!(text, ", \"{}\" = {value}", stamped.name);
                 }
                 let number = stamps.len().saturating_add(2);
-                step(format!("{text} WHERE \"{field}\" IN ({})", gone(at, number)), Binds::Change(stamps));
+                cascade.step(format!("{text} WHERE \"{field}\" IN ({})", gone(at, number)), Binds::Change(stamps));
+                let table = &other.table.name;
+                let left = format!("\"{table}\" WHERE \"{field}\" IN ({})", gone(at, 1));
+                cascade.no_rows(dialect, (&left, Binds::Nothing), format!("not all rows of `{table}` were changed"));
             }
         }
         for (at, node) in changing.clone().filter(|(_, node)| node.model.has_passwords()) {
             let ids = format!("SELECT CAST(\"id\" AS text) FROM ({}) AS \"_a\"", gone(at, 2));
             let table = dialect.value(1, ColumnType::Text);
-            step(
+            cascade.step(
                 format!("DELETE FROM \"_gw_sessions\" WHERE accounts = {table} AND account IN ({ids})"),
                 Binds::Accounts(node.model.table.name.clone()),
             );
         }
         // What `set_null` does stays done, so it comes first.
         for (at, node) in nodes.iter().enumerate().filter(|(_, node)| node.model.deleted.is_some()) {
-            for (text, binds) in kept::keep(node.model, &|number| gone(at, number)) {
-                step(text, binds);
-            }
+            kept::keep(&mut cascade, node.model, &|number| gone(at, number));
         }
         for at in order(&nodes) {
             // The item itself is deleted last, unless others of its resource go with it: they may refer to each other.
             let Some(node) = nodes.get(at).filter(|node| at > 0 || !node.own.is_empty()) else { continue };
             let table = &node.model.table.name;
-            step(format!("DELETE FROM \"{table}\" WHERE \"id\" IN ({})", gone(at, 1)), Binds::Nothing);
+            let those = format!("\"{table}\" WHERE \"id\" IN ({})", gone(at, 1));
+            cascade.step(format!("DELETE FROM {those}"), Binds::Nothing);
+            cascade.no_rows(dialect, (&those, Binds::Nothing), format!("not all rows of `{table}` were deleted"));
         }
-        Self { steps }
+        cascade
+    }
+
+    fn step(&mut self, text: String, binds: Binds) {
+        self.steps.push(Step { text, binds });
+    }
+
+    /// There must be no rows of these: otherwise the database has discarded a part of the statement before, and what follows fails, or
+    /// loses an item.
+    fn no_rows(&mut self, dialect: Dialect, (those, binds): (&str, Binds), otherwise: String) {
+        let reason = prevented(&otherwise);
+        let text = format!("SELECT {} FROM {those}", dialect.must_count(0, &reason));
+        self.none.push((self.steps.len(), reason));
+        self.step(text, binds);
+    }
+
+    /// Which of the statements must count no rows, and what it means if they do.
+    pub fn none(&self) -> Vec<(usize, String)> {
+        self.none.clone()
     }
 
     /// The statements to run before the item with this id is deleted.
@@ -114,6 +138,7 @@ impl Cascade {
             Binds::Accounts(table) => vec![Param::Text(table.clone())],
             Binds::Change(stamps) => changed(version::fresh(), stamps, at),
             Binds::Keep => vec![Param::Text(at.datetime()), Param::Text(mark.clone())],
+            Binds::Mark => vec![Param::Text(mark.clone())],
         };
         let statements = self.steps.iter().map(|step| {
             let mut parameters = before(&step.binds);

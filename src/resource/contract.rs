@@ -1,5 +1,9 @@
 //! The types between stores and resources: statements, values, rows, and errors.
 
+mod decision;
+
+pub use self::decision::{Decision, Done};
+
 use gatewright_sdk::Code;
 use serde::Serialize;
 use std::fmt;
@@ -26,54 +30,6 @@ impl Sql {
     /// A text whose values are all known.
     pub fn new(text: impl Into<String>, parameters: impl Into<Vec<Param>>) -> Self {
         Self { text: text.into(), parameters: parameters.into() }
-    }
-}
-
-/// What a write does about the rows it found.
-pub struct Decision<T> {
-    /// The statements to run, in order.
-    pub statements: Vec<Sql>,
-    /// What the caller gets when they have worked.
-    pub value: T,
-    /// Whether they did what they must have done. If not, nothing is written, unless the only statement did nothing anyway.
-    pub check: Option<Check>,
-}
-
-/// Judges what each statement did.
-pub type Check = Box<dyn Fn(&[Done]) -> Result<(), Error> + Send + Sync>;
-
-impl<T> Decision<T> {
-    /// Writes nothing.
-    pub const fn leave(value: T) -> Self {
-        Self { statements: Vec::new(), value, check: None }
-    }
-
-    pub fn run(statements: impl Into<Vec<Sql>>, value: T) -> Self {
-        Self { statements: statements.into(), value, check: None }
-    }
-
-    /// The same, if `check` agrees with what the statements do.
-    pub fn checked(self, check: impl Fn(&[Done]) -> Result<(), Error> + Send + Sync + 'static) -> Self {
-        Self { check: Some(Box::new(check)), ..self }
-    }
-}
-
-/// What one statement of a write did.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Done {
-    /// How many rows it changed.
-    pub changed: u64,
-    /// The first cell of the first row it returned.
-    pub first: Param,
-}
-
-impl Done {
-    /// An error if the statement was to write a row, and a trigger or a rule of the database discarded it without one.
-    pub fn wrote(done: Option<&Self>, written: &str) -> Result<(), Error> {
-        match done {
-            Some(done) if done.changed > 0 => Ok(()),
-            _ => Err(Error::discarded(written)),
-        }
     }
 }
 
@@ -207,7 +163,12 @@ impl Error {
 
 /// Why a row was not written: inserted, changed or deleted.
 pub fn discarded(written: &str) -> String {
-    format!("no row was {written}: a trigger or a rule of the database prevents it")
+    prevented(&format!("no row was {written}"))
+}
+
+/// Why `what` is so: the database accepted a statement and did not carry it out.
+pub fn prevented(what: &str) -> String {
+    format!("{what}: a trigger or a rule of the database prevents it")
 }
 
 /// Why a table cannot be migrated to the declared shape.

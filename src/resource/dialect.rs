@@ -127,6 +127,15 @@ impl Dialect {
         }
     }
 
+    /// What a statement selects that counts rows, of which there must be this many. PostgreSQL commits without waiting for the count, so
+    /// the statement fails there, with the reason, which is no number.
+    pub fn must_count(self, rows: u8, reason: &str) -> String {
+        match self {
+            Self::Sqlite => "count(*)".to_owned(),
+            Self::Postgres => format!("CAST(CASE count(*) WHEN {rows} THEN '0' ELSE '{reason}' END AS integer)"),
+        }
+    }
+
     /// Whether the text in a column has a part.
     pub const fn position(self) -> &'static str {
         match self {

@@ -25,6 +25,7 @@ mod repeats;
 mod restore;
 mod row;
 mod shared_references;
+mod taken;
 #[cfg(test)]
 mod tests;
 mod under;

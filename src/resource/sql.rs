@@ -47,8 +47,27 @@ pub struct Texts {
     insert_counted: String,
     /// The resources that fields refer to, by position of the field.
     through: Vec<Option<Box<Texts>>>,
-    /// Fields with their own unique index: their position, and a statement for the id of the row with a value.
-    pub taken: Vec<(usize, Arc<str>)>,
+    /// The unique indexes on fields.
+    pub taken: Vec<Unique>,
+}
+
+/// Fields whose values no two items may have together.
+#[derive(Clone)]
+pub struct Unique {
+    /// Their positions. The first one has the message.
+    pub fields: Vec<usize>,
+    /// Whether ASCII letters are equal in either case.
+    pub fold: bool,
+    /// A statement for the id of the row with these values.
+    pub find: Arc<str>,
+}
+
+impl Unique {
+    /// The values of a row; `None` if one is null: then they are those of no other row.
+    pub fn values(&self, row: &[Param]) -> Option<Vec<Param>> {
+        let value = |at: &usize| row.get(*at).filter(|value| **value != Param::Null).cloned();
+        self.fields.iter().map(value).collect()
+    }
 }
 
 /// An item that is refused by a statement for that.
@@ -107,10 +126,11 @@ impl Texts {
         };
         let by_id = texts.equals(Column::Id, false, 1);
         texts.read = format!("SELECT {} FROM {} WHERE {by_id}", texts.shown, texts.table).into();
-        let alone = table.indexes.iter().filter(|index| index.unique && index.columns.len() == 1);
-        let taken = alone.filter_map(|index| {
-            let position = fields.iter().position(|field| index.columns.first() == Some(&field.name))?;
-            Some((position, texts.columns_by(&[], Column::Field(position), index.ignore_case).into()))
+        let taken = table.indexes.iter().filter(|index| index.unique).filter_map(|index| {
+            let position = |name: &String| fields.iter().position(|field| field.name == *name);
+            let positions: Vec<usize> = index.columns.iter().map(position).collect::<Option<_>>()?;
+            let (text, fold) = (texts.id_by(&positions, index.ignore_case), index.ignore_case);
+            Some(Unique { fields: positions, fold, find: text.into() })
         });
         texts.taken = taken.collect();
         texts
@@ -159,6 +179,13 @@ impl Texts {
         });
         let cells = cells.fold(format!("\"_version\", {}", self.id), |list, cell| list + ", " + &cell);
         format!("SELECT {cells} FROM {} WHERE {} LIMIT 1", self.table, self.equals(by, fold, 1))
+    }
+
+    /// Version and id of an item with values in these fields. They are bound later.
+    fn id_by(&self, positions: &[usize], fold: bool) -> String {
+        let equal = (1..).zip(positions).map(|(number, at)| self.equals(Column::Field(*at), fold, number));
+        let equal = equal.collect::<Vec<_>>().join(" AND ");
+        format!("SELECT \"_version\", {} FROM {} WHERE {equal} LIMIT 1", self.id, self.table)
     }
 
     /// One item as a response shows it, under a condition.
@@ -337,12 +364,7 @@ impl Texts {
             Refused::There => (0, "deleted"),
             Refused::Absent => (1, "inserted"),
         };
-        // The reason is no number.
-        let reason = discarded(written);
-        let count = match self.dialect {
-            Dialect::Sqlite => "count(*)".to_owned(),
-            Dialect::Postgres => format!("CAST(CASE count(*) WHEN {rows} THEN '0' ELSE '{reason}' END AS integer)"),
-        };
+        let count = self.dialect.must_count(rows, &discarded(written));
         let text = format!("SELECT {count} FROM {} WHERE ", self.table);
         let mut sql = Sql { text, parameters: Vec::new() };
         self.is_id(&mut sql, id);

@@ -191,8 +191,12 @@ impl Sqlite {
     ) -> Result<(T, Vec<Done>), Error> {
         let job = move |writer: &mut Writer<'_>| {
             let found = looks.iter().map(|look| writer.all(look)).collect::<Result<_, _>>()?;
-            let Decision { statements, value, check } = decide(found);
-            let done = statements.iter().map(|statement| writer.run(statement)).collect::<Result<Vec<_>, _>>()?;
+            let Decision { statements, value, check, none } = decide(found);
+            let run = |(at, statement)| {
+                let done = writer.run(statement)?;
+                done.counts_none(at, &none).map(|()| done)
+            };
+            let done = statements.iter().enumerate().map(run).collect::<Result<Vec<_>, _>>()?;
             check.map_or(Ok(()), |check| check(&done))?;
             Ok((value, done))
         };

@@ -1,7 +1,8 @@
 //! Deleted items that can come back: the statements that copy rows to the table of deleted items, and back.
 
-use super::{Binds, Of, Step, changed, gone, nodes, order};
+use super::{Binds, Cascade, Of, Step, changed, gone, nodes, order};
 use crate::config::document::resource::IdKind;
+use crate::resource::contract::prevented;
 use crate::resource::model::Model;
 use crate::resource::model::deleted::{DELETED_AT, DELETION, table_name};
 use crate::resource::moment::Moment;
@@ -10,13 +11,14 @@ use crate::resource::table::ColumnType;
 use crate::resource::version;
 use std::sync::Arc;
 
-/// The statements that copy the rows of `model` whose ids are `gone`; the function takes the number of the first parameter.
-pub(super) fn keep(model: &Model, gone: &dyn Fn(usize) -> String) -> Vec<(String, Binds)> {
+/// Copies the rows of `model` whose ids are `gone`; the function takes the number of the first parameter.
+pub(super) fn keep(cascade: &mut Cascade, model: &Model, gone: &dyn Fn(usize) -> String) {
     let (live, deleted, dialect) = (&model.table.name, table_name(&model.table.name), model.sql.dialect());
-    let mut steps = Vec::new();
     // An id that was used again: of its items, the last one is kept.
     if model.id != IdKind::Uuid {
-        steps.push((format!("DELETE FROM \"{deleted}\" WHERE \"id\" IN ({})", gone(1)), Binds::Nothing));
+        let earlier = format!("\"{deleted}\" WHERE \"id\" IN ({})", gone(1));
+        cascade.step(format!("DELETE FROM {earlier}"), Binds::Nothing);
+        cascade.no_rows(dialect, (&earlier, Binds::Nothing), format!("not all rows of `{deleted}` were deleted"));
     }
     let columns: String = model.table.columns.iter().map(|column| format!(", \"{}\"", column.name)).collect();
     let (at, mark) = (dialect.value(1, ColumnType::Datetime), dialect.value(2, ColumnType::Text));
@@ -25,8 +27,13 @@ pub(super) fn keep(model: &Model, gone: &dyn Fn(usize) -> String) -> Vec<(String
          SELECT {at}, {mark}, \"id\", \"_version\"{columns} FROM \"{live}\" WHERE \"id\" IN ({})",
         gone(3)
     );
-    steps.push((text, Binds::Keep));
-    steps
+    cascade.step(text, Binds::Keep);
+    let copy = format!(
+        "SELECT 1 FROM \"{deleted}\" AS \"_d\" WHERE \"_d\".\"id\" = \"{live}\".\"id\" AND \"_d\".\"{DELETION}\" = {}",
+        dialect.value(1, ColumnType::Text)
+    );
+    let lost = format!("\"{live}\" WHERE NOT EXISTS ({copy}) AND \"id\" IN ({})", gone(2));
+    cascade.no_rows(dialect, (&lost, Binds::Mark), format!("not all rows of `{live}` were copied to `{deleted}`"));
 }
 
 /// The statements that bring an item back, and those that its delete took with it.
@@ -35,12 +42,23 @@ pub struct Restore {
     /// The first one is about the item itself, or the last one.
     inserts: Vec<Insert>,
     removes: Vec<Step>,
+    back: Option<Back>,
 }
 
 struct Insert {
     step: Step,
+    /// Counts the rows that are not there afterwards, of which there must be none, and what it means if there are.
+    absent: (String, String),
     /// The resource; the first one is that of the item itself.
     node: usize,
+}
+
+/// The deleted items of the same resource that come back with an item.
+struct Back {
+    deleted: String,
+    /// The id of the item, and a statement for those of the others: both have the first parameter.
+    id: String,
+    ids: String,
 }
 
 impl Restore {
@@ -76,7 +94,15 @@ impl Restore {
                  WHERE \"id\" IN ({those})",
                 dialect.insert()
             );
-            restore.inserts.push(Insert { step: Step { text, binds: Binds::Change(stamps) }, node: at });
+            let reason = prevented(&format!("not all rows of `{live}` were inserted"));
+            let absent = format!(
+                "SELECT {} FROM \"{deleted}\" WHERE \"id\" IN ({}) \
+                 AND NOT EXISTS (SELECT 1 FROM \"{live}\" AS \"_l\" WHERE \"_l\".\"id\" = \"{deleted}\".\"id\")",
+                dialect.must_count(0, &reason),
+                gone(at, 1)
+            );
+            let step = Step { text, binds: Binds::Change(stamps) };
+            restore.inserts.push(Insert { step, absent: (absent, reason), node: at });
         }
         // The mark is in the row of the item itself.
         for (at, node) in nodes.iter().enumerate().rev() {
@@ -84,30 +110,48 @@ impl Restore {
             let text = format!("DELETE FROM \"{deleted}\" WHERE \"id\" IN ({})", gone(at, 1));
             restore.removes.push(Step { text, binds: Binds::Nothing });
         }
+        let (deleted, id) = (table_name(&root.table.name), dialect.value(1, root.table.id));
+        restore.back = Some(Back { deleted, id, ids: gone(0, 1) });
         restore
+    }
+
+    /// A look at what `field` of the deleted item with this id refers to, an item of the same resource, if that comes back with it.
+    pub fn back(&self, field: &str, id: &Param) -> Option<Sql> {
+        let Back { deleted, id: own, ids } = self.back.as_ref()?;
+        let text = format!(
+            "SELECT \"_version\", \"id\" FROM \"{deleted}\" \
+             WHERE \"id\" = (SELECT \"{field}\" FROM \"{deleted}\" WHERE \"id\" = {own}) AND \"id\" IN ({ids})"
+        );
+        Some(Sql::new(text, [id.clone()]))
     }
 
     /// The statements for the item with this id, which gets this `version`.
     pub fn statements(&self, id: &Param, version: i64, at: Moment) -> Vec<Sql> {
-        let inserts = self.inserts.iter().map(|Insert { step, node }| {
+        let inserts = self.inserts.iter().flat_map(|Insert { step, absent: (absent, _), node }| {
             let version = if *node == 0 { version } else { version::fresh() };
             let mut parameters = match &step.binds {
                 Binds::Change(stamps) => changed(version, stamps, at),
                 _ => Vec::new(),
             };
             parameters.push(id.clone());
-            Sql::new(&*step.text, parameters)
+            [Sql::new(&*step.text, parameters), Sql::new(&**absent, [id.clone()])]
         });
         let removes = self.removes.iter().map(|step| Sql::new(&*step.text, [id.clone()]));
         inserts.chain(removes).collect()
     }
 
+    /// Which of the statements must count no rows, and what it means if they do: each second one, after an insert.
+    pub fn none(&self) -> Vec<(usize, String)> {
+        let reasons = self.inserts.iter().map(|insert| insert.absent.1.clone());
+        (1..).step_by(2).zip(reasons).collect()
+    }
+
     /// What the statements must have done: each row that leaves the deleted items is inserted, and the item is one of them.
     pub fn check(&self) -> impl Fn(&[Done]) -> Result<(), Error> + Send + Sync + 'static {
-        let last = self.inserts.len().saturating_add(self.removes.len());
+        let last = self.inserts.len().saturating_mul(2).saturating_add(self.removes.len());
         // The removes are in the opposite order of the resources.
         let remove = |node: usize| last.saturating_sub(node.saturating_add(1));
-        let pairs: Vec<_> = self.inserts.iter().enumerate().map(|(at, insert)| (at, remove(insert.node))).collect();
+        let pairs: Vec<_> = (0..).step_by(2).zip(&self.inserts).map(|(at, insert)| (at, remove(insert.node))).collect();
         move |done| {
             let changed = |at: usize| done.get(at).map_or(0, |done| done.changed);
             let complete = pairs.iter().all(|(insert, remove)| changed(*insert) == changed(*remove));

@@ -8,6 +8,7 @@ use super::references::{References, Sights};
 use super::referring::{self, proposed};
 use super::repeats::replayed;
 use super::shared_references::{SharedLooks, SharedSeen};
+use super::taken::Candidate;
 use super::under::Under;
 use crate::config::document::resource::IdKind;
 use crate::resource::body;
@@ -38,8 +39,11 @@ pub(super) async fn create(
         let text = "Idempotency-Key: cannot be sent with a list of items whose ids are counted";
         return Err(Problem::validation(text));
     }
-    let items = body::parse_list(bytes, &model.names, model.bulk.max)?.into_iter();
-    let items = items.map(|item| belonging::judge(model, item?, (creator.identity, under)));
+    let items = body::parse_list(bytes, &model.names, model.bulk.max)?;
+    if let (true, Some(under)) = (items.is_empty(), under) {
+        under.check_there(api).await?;
+    }
+    let items = items.into_iter().map(|item| belonging::judge(model, item?, (creator.identity, under)));
     // What a key stands for is done completely or not at all, so it decides.
     if lenient && key.is_none() {
         return Ok(one_by_one(api, creator, items.collect(), (sights, under)).await);
@@ -132,16 +136,17 @@ async fn hashed(api: &Arc<Api>, creator: &Creator<'_>, list: &NewList) -> Result
     Ok(rows.into())
 }
 
-/// 409 if two items have the same id, or the same value in a unique field. The unique index still decides.
+/// 409 if two items have the same id, or the same value in a field that is unique by itself. The unique indexes still decide.
 pub(super) fn check_distinct<'a>(api: &Api, items: impl Iterator<Item = &'a Values>) -> Result<(), Problem> {
     let model = &api.model;
     let mut faults = ListFaults::default();
     let mut seen: HashSet<(Option<usize>, String)> = HashSet::new();
     for (index, item) in items.enumerate() {
         let id = item.id.as_ref().map(|id| (None, "id", id, false));
-        let unique = model.sql.taken.iter().filter_map(|(position, _)| {
+        let unique = model.sql.taken.iter().filter_map(|unique| {
+            let [position] = unique.fields.as_slice() else { return None };
             let (field, value) = model.fields.get(*position).zip(item.fields.get(*position)?.as_ref())?;
-            Some((Some(*position), &*field.name, value, field.fold))
+            Some((Some(*position), &*field.name, value, unique.fold))
         });
         for (position, name, value, fold) in id.into_iter().chain(unique) {
             if *value == Param::Null {
@@ -218,29 +223,28 @@ async fn insert(
 /// different orders. Ids that are counted follow the list.
 fn order(model: &Model, rows: &[NewRow]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..rows.len()).collect();
-    let unique = model.sql.taken.first().map(|(position, _)| *position);
+    let unique = model.sql.taken.first().map(|unique| unique.fields.as_slice());
     if model.sql.dialect() == Dialect::Postgres && model.id != IdKind::Integer {
         order.sort_by_cached_key(|at| {
-            let row = rows.get(*at);
-            let value = match (unique, row) {
-                (Some(position), Some(row)) => row.fields.get(position),
-                (None, Some(row)) => row.id.as_ref(),
-                (_, None) => None,
+            let key = |row: &NewRow| match unique {
+                Some(fields) => fields.iter().map(|field| row.fields.get(*field).map(sort_key)).collect(),
+                None => vec![row.id.as_ref().map(sort_key)],
             };
-            value.map(sort_key)
+            rows.get(*at).map(key)
         });
     }
     order
 }
 
 /// Which of the rows have values that are taken.
-async fn taken(api: &Arc<Api>, rows: &[NewRow], columns: &[String]) -> Problem {
-    let mut checked = Vec::with_capacity(rows.len());
-    for (index, row) in rows.iter().enumerate() {
-        checked.push((index, api.check_taken(row.id.as_ref(), true, &row.fields).await));
-    }
-    // By now it may be free again, or several fields are unique only together.
-    super::many::taken(checked).err().unwrap_or_else(|| api.taken(columns))
+async fn taken(api: &Api, rows: &[NewRow], columns: &[String]) -> Problem {
+    let row = |(place, row): (usize, &NewRow)| Candidate {
+        place,
+        id: row.id.clone(),
+        is_new: true,
+        fields: row.fields.clone(),
+    };
+    super::taken::taken(api, rows.iter().enumerate().map(row).collect(), columns).await
 }
 
 /// Creates each item as if it had been sent by itself.

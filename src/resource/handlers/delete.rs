@@ -4,7 +4,7 @@ use super::api::{Api, told, within};
 use super::conditions::Conditions;
 use super::input::path_id;
 use super::under::Under;
-use crate::resource::dialect::Dialect;
+use crate::resource::contract::discarded;
 use crate::resource::moment::Moment;
 use crate::resource::predicate::Predicate;
 use crate::resource::query;
@@ -33,15 +33,14 @@ pub(super) fn answer(api: &Arc<Api>, request: &Request) -> Reply {
         if model.has_passwords() {
             statements.push(sessions::end_all(&model.table.name, &id, None));
         }
-        // An item may be deleted with others of its resource, so of several statements, none shows whether it was.
-        let check = match statements.len() {
-            1 => Checked::Count,
-            _ => Checked::Absence(model.sql.dialect()),
-        };
-        if check != Checked::Count {
+        let mut none = api.relations.cascade.none();
+        let alone = statements.len() == 1;
+        if !alone {
+            // An item may be deleted with others of its resource, so of several statements, none shows whether it was.
+            none.push((statements.len(), discarded("deleted")));
             statements.push(model.sql.refuse(id, Refused::There));
         }
-        let deletes = Deletes { statements, at: before, check };
+        let deletes = Deletes { statements, at: before, none, alone };
         let span = api.sql_span("DELETE", None);
         let (told, looks) = (span.clone(), vec![select.clone()]);
         let decide = move |found| decide(&told, only(found), &select, &deletes, &conditions);
@@ -49,6 +48,11 @@ pub(super) fn answer(api: &Arc<Api>, request: &Request) -> Reply {
         match within(api.statements.begin("DELETE"), span, job).await.map(|(outcome, _)| outcome) {
             Ok(Ok(())) => reply::empty(StatusCode::NO_CONTENT, model.rules.delete.asks_who()),
             Ok(Err(problem)) => problem.into(),
+            // A delete takes no value that others could have.
+            Err(Error::Unique(columns)) => {
+                let reason = format!("a delete was rejected by a unique rule on {}", columns.join(", "));
+                api.failure(&Error::Internal(reason)).into()
+            }
             Err(error) => api.failure(&error).into(),
         }
     };
@@ -69,16 +73,10 @@ struct Deletes {
     statements: Vec<Sql>,
     /// The position of the one that deletes the item itself.
     at: usize,
-    check: Checked,
-}
-
-/// How it is known that the item was deleted, and not kept by a trigger of the database.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Checked {
-    /// By the number of rows.
-    Count,
-    /// By the last statement, which fails in PostgreSQL, and counts in SQLite.
-    Absence(Dialect),
+    /// Those that must count no rows.
+    none: Vec<(usize, String)>,
+    /// Whether it is the only one: then the number of rows tells whether it was carried out.
+    alone: bool,
 }
 
 fn decide(
@@ -95,12 +93,8 @@ fn decide(
     }
     told(span, &select.text, deletes.statements.get(deletes.at).map(|sql| &*sql.text));
     let decision = Decision::run(deletes.statements.clone(), Ok(()));
-    match deletes.check {
-        Checked::Count => decision.checked(|done| Done::wrote(done.first(), "deleted")),
-        Checked::Absence(Dialect::Postgres) => decision,
-        Checked::Absence(Dialect::Sqlite) => decision.checked(|done| match done.last() {
-            Some(Done { first: Param::Integer(0), .. }) => Ok(()),
-            _ => Err(Error::discarded("deleted")),
-        }),
+    match deletes.alone {
+        true => decision.checked(|done| Done::wrote(done.first(), "deleted")),
+        false => decision.none(deletes.none.clone()),
     }
 }

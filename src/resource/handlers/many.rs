@@ -5,7 +5,7 @@ use super::prefer::APPLIED;
 use super::row::Built;
 use crate::etag::tag;
 use crate::resource::model::Model;
-use crate::resource::refusal::{ListFaults, refusal, texts};
+use crate::resource::refusal::{ListFaults, refusal};
 use crate::resource::reply::{self, Selection};
 use crate::resource::store::Param;
 use gatewright_sdk::{Problem, Response};
@@ -75,22 +75,6 @@ pub(super) async fn one_by_one<T, F: Future<Output = Result<Outcome, Problem>>>(
         outcomes.push(outcome);
     }
     multi_status(outcomes, asks_who)
-}
-
-/// 409 about the items whose values are taken, if there are any; `checked` is what was found about each, by its place.
-pub(super) fn taken(mut checked: Vec<(usize, Result<(), Problem>)>) -> Result<(), Problem> {
-    checked.sort_by_key(|(place, _)| *place);
-    let mut faults = ListFaults::default();
-    for (place, found) in checked {
-        match found {
-            Ok(()) => {}
-            Err(problem) if problem.status() == StatusCode::CONFLICT => {
-                faults.push(place, problem.faults().iter().cloned());
-            }
-            Err(problem) => return Err(problem),
-        }
-    }
-    faults.refuse((), |details| Problem::conflict(texts(&details)).details(details))
 }
 
 /// The outcomes in the order of the items.

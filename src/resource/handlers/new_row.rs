@@ -10,8 +10,7 @@ use crate::resource::model::Model;
 use crate::resource::moment::Moment;
 use crate::resource::predicate::{Predicate, Referred};
 use crate::resource::refusal::refusal;
-use crate::resource::sql::ID;
-use crate::resource::store::{Done, Error, Param, Sql, Statement};
+use crate::resource::store::{Done, Error, Param, Sql};
 use crate::resource::validate::Values;
 use crate::resource::version;
 use gatewright_sdk::{ClientKey, Identity, Problem};
@@ -137,7 +136,7 @@ pub(super) async fn insert(api: &Arc<Api>, row: &NewRow) -> Result<Param, Proble
     let span = api.sql_span("INSERT", Some(&sql.text));
     let job = api.store.execute(api.model.timeout, sql);
     let inserted = within(api.statements.begin("INSERT"), span, job).await.and_then(|done| inserted(&done));
-    inserted.map_err(|error| api.failure(&error))
+    inserted.map_err(|error| api.write_failure(&error))
 }
 
 /// The id of a row that an insert returned.
@@ -149,34 +148,6 @@ pub(super) fn inserted(done: &Done) -> Result<Param, Error> {
 }
 
 impl Api {
-    /// 409 if another row than the one with `id` has a unique value, or if the id that a client chose for a new row is taken.
-    pub(super) async fn check_taken(&self, id: Option<&Param>, is_new: bool, fields: &[Param]) -> Result<(), Problem> {
-        if let (IdKind::String, true, Some(id)) = (self.model.id, is_new, id)
-            && self.found(&self.model.sql.read, id).await?.is_some()
-        {
-            return Err(self.taken(&["id".to_owned()]));
-        }
-        for (position, sql) in &self.model.sql.taken {
-            let Some((field, value)) = self.model.fields.get(*position).zip(fields.get(*position)) else { continue };
-            if *value == Param::Null {
-                continue;
-            }
-            if self.found(sql, value).await?.is_some_and(|found| Some(&found) != id) {
-                return Err(self.taken(std::slice::from_ref(&field.name)));
-            }
-        }
-        Ok(())
-    }
-
-    /// The id of the row that a statement finds by a value.
-    async fn found(&self, sql: &Arc<str>, value: &Param) -> Result<Option<Param>, Problem> {
-        let statement =
-            Statement { sql: Arc::clone(sql), parameters: vec![value.clone()], deadline: self.model.timeout };
-        let span = self.sql_span("SELECT", Some(sql));
-        let found = self.store.query(statement, |rows| Ok(rows.next()?.map(|row| row.cell(ID).owned())));
-        within(self.statements.begin("SELECT"), span, found).await.map_err(|error| self.failure(&error))
-    }
-
     /// Replaces a password by its hash; other values stay.
     pub(super) async fn hash(&self, client: ClientKey, position: usize, value: &mut Param) -> Result<(), Problem> {
         let kind = self.model.fields.get(position).map(|field| &field.kind);

@@ -18,7 +18,8 @@ struct Parent {
     seen: Option<Sql>,
     /// The item, whoever may see it: asked if it may come back with the one that refers to it, and so need not be there.
     there: Option<Sql>,
-    is_own: bool,
+    /// The item, if it comes back with the one that refers to it.
+    back: Option<Sql>,
     /// Whether it need only exist.
     exists: bool,
 }
@@ -36,13 +37,14 @@ impl Parents {
             let look = |condition| target.sql.referred_by(&deleted.model.sql, at, id.clone(), condition);
             let (is_own, exists) = (reference.to == *model.name, matches!(sight, Sight::All));
             let there = (is_own && !exists).then(|| look(None));
-            Some(Parent { field: at, seen: sight.condition().ok().map(look), there, is_own, exists })
+            let back = if is_own { api.relations.restore.back(&field.name, id) } else { None };
+            Some(Parent { field: at, seen: sight.condition().ok().map(look), there, back, exists })
         });
         Self(parents.collect())
     }
 
     pub(super) fn statements(&self) -> impl Iterator<Item = &Sql> {
-        self.0.iter().flat_map(|parent| parent.seen.iter().chain(&parent.there))
+        self.0.iter().flat_map(|parent| parent.seen.iter().chain(&parent.there).chain(&parent.back))
     }
 
     /// 409 if the item with these `fields` may not refer to something. `found` is what the statements found, in their order.
@@ -55,15 +57,14 @@ impl Parents {
         let mut details = Vec::new();
         for parent in &self.0 {
             let mut next = |look: &Option<Sql>| look.as_ref().and_then(|_| found.next().flatten());
-            let (seen, there) = (next(&parent.seen), next(&parent.there));
+            let (seen, there, back) = (next(&parent.seen), next(&parent.there), next(&parent.back));
             let Some(field) = model.fields.get(parent.field) else { continue };
             if fields.get(parent.field).is_none_or(|value| *value == Param::Null) {
                 continue;
             }
             match seen {
                 Some(row) => details.extend(stranger(model, fields, field, &parts(row).1)),
-                // It may come back with the item; otherwise the store refuses the item.
-                None if parent.is_own && there.is_none() => {}
+                None if there.is_none() && back.is_some() => {}
                 None => {
                     let unseen = if parent.exists { "" } else { ", or that you may not read" };
                     let detail =

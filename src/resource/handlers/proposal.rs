@@ -136,8 +136,28 @@ impl Proposal {
         Ok(RowChange { version: self.version, id: Some(id), fields, written, is_new: false })
     }
 
+    /// The row as it would be stored, whatever it refers to and whoever may do that: its id, if it is known, whether it is new, and its
+    /// fields. The row that was `found` has an id and fields, too.
+    pub(super) fn row(&self, found: Option<(Param, Vec<Param>)>) -> Result<(Option<Param>, bool, Vec<Param>), Problem> {
+        let Some((id, mut fields)) = found else { return self.new_row().map(|(id, fields)| (id, true, fields)) };
+        for (at, value) in self.changes(&fields)? {
+            fields.get_mut(at).into_iter().for_each(|field| field.clone_from(&value));
+        }
+        Ok((Some(id), false, fields))
+    }
+
     fn creation(&self, seen: &Seen<'_>) -> Result<RowChange, Problem> {
         let Some(condition) = &self.creation else { return Err(Problem::not_found()) };
+        let (id, fields) = self.new_row()?;
+        self.under.as_ref().map_or(Ok(()), |under| under.holds(&fields))?;
+        seen.check((&self.model, &fields), true, |_| true)?;
+        let shown = id.as_ref().unwrap_or(&Param::Null);
+        new_row::check(condition.as_ref(), shown, &fields, &seen.rows(&self.model, true))?;
+        Ok(RowChange { version: self.version, id, fields, written: Vec::new(), is_new: true })
+    }
+
+    /// The id of a new item, if it is known, and its fields.
+    fn new_row(&self) -> Result<(Option<Param>, Vec<Param>), Problem> {
         let mut values = Values { id: Some(self.id.clone()), ..self.given.clone() };
         if let Some(under) = &self.under
             && let Some((field, slot)) = self.model.fields.get(under.field).zip(values.fields.get_mut(under.field))
@@ -150,12 +170,7 @@ impl Proposal {
                 *value = value.take().map(|given| merged(field, &Param::Null, given)).transpose()?;
             }
         }
-        let (id, fields) = new_row::row(&self.model, values, self.identity.as_deref(), self.at)?;
-        self.under.as_ref().map_or(Ok(()), |under| under.holds(&fields))?;
-        seen.check((&self.model, &fields), true, |_| true)?;
-        let shown = id.as_ref().unwrap_or(&Param::Null);
-        new_row::check(condition.as_ref(), shown, &fields, &seen.rows(&self.model, true))?;
-        Ok(RowChange { version: self.version, id, fields, written: Vec::new(), is_new: true })
+        new_row::row(&self.model, values, self.identity.as_deref(), self.at)
     }
 
     /// The columns whose values differ from those of `row`.

@@ -103,7 +103,11 @@ async fn restore(api: &Arc<Api>, deleted: &Api, asked: Asked, body: Body) -> Res
     let relations = Arc::clone(api);
     let decide = move |found| {
         let decision = decide(&job_span, &own, (&asked, &select, &statements), (version, at), found);
-        if decision.statements.is_empty() { decision } else { decision.checked(relations.relations.restore.check()) }
+        if decision.statements.is_empty() {
+            return decision;
+        }
+        let restore = &relations.relations.restore;
+        decision.none(restore.none()).checked(restore.check())
     };
     let job = api.store.write(model.timeout, looks, decide);
     let restored = match within(api.statements.begin("INSERT"), span, job).await {

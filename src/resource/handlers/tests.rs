@@ -2,6 +2,7 @@
 mod access;
 mod adopted;
 mod bulk;
+mod bulk_conflicts;
 mod bulk_references;
 mod change;
 mod claims;

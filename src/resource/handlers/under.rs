@@ -1,6 +1,6 @@
 //! Requests below an item of another resource: `/lists/{list_id}/items`.
 
-use super::api::Api;
+use super::api::{Api, within};
 use super::input;
 use crate::resource::body::Entries;
 use crate::resource::field::Field;
@@ -67,6 +67,18 @@ impl Under {
     /// 404 if the caller may see no item of that resource.
     pub(super) fn check(&self) -> Result<(), Problem> {
         self.sight.condition().map(|_| ()).map_err(|_| Problem::not_found())
+    }
+
+    /// 404 if the item does not exist, or the caller may not see it: for requests that look at nothing else.
+    pub(super) async fn check_there(&self, api: &Api) -> Result<(), Problem> {
+        let look = self.look(api)?;
+        let span = api.sql_span("SELECT", Some(&look.text));
+        let found = api.store.query(api.statement(look), |rows| Ok(rows.next()?.is_some()));
+        match within(api.statements.begin("SELECT"), span, found).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Problem::not_found()),
+            Err(error) => Err(api.failure(&error)),
+        }
     }
 
     /// The values in a body. What it leaves out is in the path, and what it has must not contradict it.

@@ -12,6 +12,7 @@ use super::proposal::{Proposal, RowChange};
 use super::references::{References, Sights};
 use super::row::{Built, parts};
 use super::shared_references::SharedLooks;
+use super::taken::Candidate;
 use super::under::Under;
 use crate::config::document::resource::Put;
 use crate::resource::body::{self, Entries};
@@ -99,7 +100,11 @@ async fn upsert(api: &Arc<Api>, request: Request, by: Upsert, rules: Conditioned
         return Err(Problem::validation("body: must not be empty"));
     }
     let purpose = if model.put == Put::Merge { Purpose::Merge } else { Purpose::Replace };
-    let items = body::parse_list(&bytes, &model.names, model.bulk.max)?.into_iter().map(|item| {
+    let items = body::parse_list(&bytes, &model.names, model.bulk.max)?;
+    if let (true, Some(under)) = (items.is_empty(), &rules.under) {
+        under.check_there(api).await?;
+    }
+    let items = items.into_iter().map(|item| {
         let (value, given) = judge(model, by, item?, (purpose, rules.under.as_ref()))?;
         let before = rules.before.as_ref();
         let look = match by.column {
@@ -230,19 +235,20 @@ async fn write(
 }
 
 /// Which of the items have values that are taken.
-async fn taken(api: &Arc<Api>, items: &[Item], places: &[usize], columns: &[String]) -> Problem {
-    let mut checked = Vec::with_capacity(items.len());
+async fn taken(api: &Api, items: &[Item], places: &[usize], columns: &[String]) -> Problem {
+    let mut rows = Vec::with_capacity(items.len());
     for (item, place) in items.iter().zip(places) {
-        let own = |rows: &mut dyn Rows| Ok(rows.next()?.map(|row| row.cell(ID).owned()));
+        let own = |rows: &mut dyn Rows| Ok(rows.next()?.map(Found::of));
         let own = match api.store.query(api.statement(item.look.clone()), own).await {
-            Ok(own) => own,
+            Ok(own) => own.map(|row| (Row::cell(&row, ID).owned(), parts(row).1)),
             Err(error) => return api.failure(&error),
         };
-        let given = item.proposal.given.fields.iter();
-        let fields: Vec<Param> = given.map(|value| value.clone().unwrap_or(Param::Null)).collect();
-        checked.push((*place, api.check_taken(own.as_ref(), false, &fields).await));
+        match item.proposal.row(own) {
+            Ok((id, is_new, fields)) => rows.push(Candidate { place: *place, id, is_new, fields }),
+            Err(problem) => return problem.in_list(*place),
+        }
     }
-    super::many::taken(checked).err().unwrap_or_else(|| api.taken(columns))
+    super::taken::taken(api, rows, columns).await
 }
 
 fn decide(

@@ -144,7 +144,7 @@ const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 /// The statements and the commit, each sent without waiting for the one before. If a statement fails, those after it fail too, and the
 /// commit rolls back. Only if several have to be checked, the commit waits for them.
 async fn finish<T>(client: &Lease, prepared: bool, decision: Decision<T>) -> Result<(T, Vec<Done>), Failure> {
-    let Decision { statements, value, check } = decision;
+    let Decision { statements, value, check, none: _ } = decision;
     if statements.is_empty() {
         client.batch_execute("ROLLBACK").await?;
         return Ok((value, Vec::new()));

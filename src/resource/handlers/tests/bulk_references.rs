@@ -161,6 +161,17 @@ async fn lists_are_written_below_an_item() {
             assert_eq!(answer.status, 404, "{method} {parent} {}", answer.body);
         }
     }
+    // A list without items, too: the path is what it is about.
+    for (parent, created, changed) in [("ann1", 201, 200), ("bob1", 404, 404), ("nowhere", 404, 404)] {
+        let path = world.under("lists", parent, "items", "list");
+        for (method, status) in [(Method::POST, created), (Method::PUT, changed)] {
+            let answer = send(&path, "ann", method.clone(), &json!([])).await;
+            assert_eq!(answer.status, status, "{method} {parent} {}", answer.body);
+            let each = path.ask(method.clone(), "").json("[]").header("prefer", "handling=lenient");
+            let each = each.with(json!({ "sub": "ann" })).send().await.status;
+            assert_eq!(each, if status == 404 { 404 } else { 207 }, "{method} {parent}");
+        }
+    }
     let elsewhere = world.under("lists", "ann2", "items", "list");
     assert_eq!(
         send(&elsewhere, "ann", Method::PUT, &json!([{ "sku": "a" }])).await.status,

@@ -27,6 +27,16 @@ users:
   id: { type: string }
   access: { default: public }
   fields: { password: { type: password } }
+lines:
+  store: main
+  id: { type: string }
+  access: { default: public }
+  fields: { list: { type: ref, to: lists, on_delete: cascade } }
+labels:
+  store: main
+  id: { type: string }
+  access: { default: public }
+  fields: { list: { type: ref, to: lists, on_delete: set_null } }
 "#;
 
 /// Rows whose id is `x` are left as they are.
@@ -119,21 +129,60 @@ async fn a_delete_that_is_discarded_is_an_error() {
             assert_eq!(api.get(target).await.rows().len(), rows, "{target}");
         }
     };
-    // The item itself, and what goes with it: the store keeps it from being deleted alone.
-    for (table, status) in [("kept", 500), ("parts", 409)] {
-        discard(&world, "DELETE", table).await;
-        assert_eq!(send(kept, Method::DELETE, "/x", "").await.status, status, "{table}");
+    // The item itself, what goes with it, and the copies that are kept of both.
+    for (event, table) in
+        [("DELETE", "kept"), ("DELETE", "parts"), ("INSERT", "_gw_deleted_kept"), ("INSERT", "_gw_deleted_parts")]
+    {
+        discard(&world, event, table).await;
+        failed(&send(kept, Method::DELETE, "/x", "").await);
         there().await;
         allow(&world, table).await;
     }
     assert_eq!(send(kept, Method::DELETE, "/x", "").await.status, 204);
-    for (table, status) in [("kept", 409), ("parts", 500)] {
-        discard(&world, "INSERT", table).await;
-        assert_eq!(send(kept, Method::POST, "/x/restore", "").await.status, status, "{table}");
+    for (event, table) in
+        [("INSERT", "kept"), ("INSERT", "parts"), ("DELETE", "_gw_deleted_kept"), ("DELETE", "_gw_deleted_parts")]
+    {
+        discard(&world, event, table).await;
+        failed(&send(kept, Method::POST, "/x/restore", "").await);
         assert_eq!((kept.get("").await.rows().len(), parts.get("").await.rows().len()), (0, 0), "{table}");
         assert_eq!(parts.get("?deleted=only").await.rows().len(), 2, "{table}");
         allow(&world, table).await;
     }
     assert_eq!(send(kept, Method::POST, "/x/restore", "").await.status, 200);
     there().await;
+    // An id that is used again: the earlier copy of it cannot go.
+    assert_eq!(send(kept, Method::DELETE, "/x", "").await.status, 204);
+    assert_eq!(kept.post(r#"{"id":"x","name":"again"}"#).await.status, 201);
+    discard(&world, "DELETE", "_gw_deleted_kept").await;
+    failed(&send(kept, Method::DELETE, "/x", "").await);
+    assert_eq!(kept.get("/x").await.json()["name"], "again");
+    assert_eq!(parts.get("?deleted=only").await.rows().len(), 2);
+}
+
+#[tokio::test]
+async fn what_a_delete_does_elsewhere_is_done_or_nothing_is() {
+    let world = world(SHOP).await;
+    let lists = world.of("lists");
+    assert_eq!(lists.post(r#"{"id":"l"}"#).await.status, 201);
+    for table in ["lines", "labels"] {
+        for id in ["x", "y"] {
+            assert_eq!(world.of(table).post(&format!(r#"{{"id":"{id}","list":"l"}}"#)).await.status, 201);
+        }
+    }
+    for (event, table) in [("DELETE", "lines"), ("UPDATE", "labels"), ("DELETE", "lists")] {
+        if table == "lists" {
+            assert_eq!(lists.post(r#"{"id":"x"}"#).await.status, 201);
+        }
+        discard(&world, event, table).await;
+        failed(&send(lists, Method::DELETE, if table == "lists" { "/x" } else { "/l" }, "").await);
+        for table in ["lines", "labels"] {
+            let count = format!("SELECT count(*) FROM {table} WHERE list = 'l'");
+            assert_eq!(world.count(&count).await, 2, "{event} {table}");
+        }
+        assert_eq!(lists.get("/l").await.status, 200);
+        allow(&world, table).await;
+    }
+    assert_eq!(send(lists, Method::DELETE, "/l", "").await.status, 204);
+    assert_eq!(world.count("SELECT count(*) FROM lines").await, 0);
+    assert_eq!(world.count("SELECT count(*) FROM labels WHERE list IS NULL").await, 2);
 }

@@ -166,7 +166,10 @@ folders:
     assert_eq!(folders.patch("e", r#"{"parent":"e"}"#).await.status, 200);
     assert_eq!(delete(folders, "c").await, 204);
     assert_eq!(delete(folders, "a").await, 204);
-    assert_eq!(restore(folders, "b").await.status, 409, "its parent is deleted");
+    let branch = restore(folders, "b").await;
+    assert_eq!(branch.fault(), (409, "parent".into(), "reference".into()), "{}", branch.body);
+    assert_eq!(branch.message(), "parent: refers to an item that was deleted");
+    assert_eq!(restore(folders, "c").await.fault().0, 409, "and its parent");
     assert_eq!(restore(folders, "a").await.status, 200);
     assert_eq!(ids(folders, "").await, ["a", "b", "d", "e"]);
     assert_eq!(restore(folders, "c").await.status, 200);
