@@ -223,6 +223,7 @@ codes! {
     NOT_PUBLIC = "GW0625": "public rule behind a plugin that rejects anonymous requests",
     CLAIM = "GW0626": "invalid reference to a claim",
     PRESET = "GW0627": "preset of access rules that cannot hold",
+    BEYOND_PRESET = "GW0628": "setting that reaches beyond a preset",
     TABLE_CHANGE = "GW0630": "table change that a reload cannot make",
     FOREIGN_TABLE = "GW0631": "table that gatewright did not create",
     STORE_MOVED = "GW0632": "store URL that changes while it is in use",

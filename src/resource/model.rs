@@ -268,14 +268,14 @@ pub fn compile(
     dialect: Dialect,
     production: bool,
 ) -> Result<Model, Vec<Fault>> {
-    let mut faults = Vec::new();
-    let mut warnings = Vec::new();
+    let (mut faults, mut warnings) = (Vec::new(), Vec::new());
     let table_name = spec.table.clone().unwrap_or_else(|| name.to_owned());
     settings::check(name, &table_name, spec, &mut faults);
     let fields = fields::compile((name, spec), others, &mut faults, &mut warnings);
     let operations = deleted::operations(spec, &mut faults);
     let rules = access::compile(spec, &fields, &operations, production, &mut faults, &mut warnings);
     deleted::check_ids(spec, others, &rules.restore, &mut faults);
+    access::beyond::warn((name, spec), others, &fields, &mut warnings);
     let sort = settings::sort(spec, &fields, &mut faults);
     let indexes = settings::indexes(spec, &mut faults);
     let bulk = bulk::compile(spec, &fields, &operations, &mut faults);

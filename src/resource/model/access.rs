@@ -1,5 +1,6 @@
 //! Compiles access rules; a rule that cannot be intended is a fault.
 
+pub(super) mod beyond;
 pub(super) mod preset;
 mod public;
 mod through;
@@ -225,7 +226,13 @@ impl RuleCompiler<'_> {
             self.words(scopes, &format!("{path}.scope"));
             all.push(Rule::Scope(scopes.clone()));
         }
-        all.extend(condition.claims.iter().map(|(name, value)| Rule::Claim(name.to_owned(), value.clone())));
+        for (name, value) in condition.claims.iter() {
+            if value.is_null() || value.as_str() == Some("") {
+                let text = format!("no caller has `{}` with this value: such a claim counts as missing", shown(name));
+                self.fault(format!("{path}.claims.{name}"), text, "write the value that the claim must have");
+            }
+            all.push(Rule::Claim(name.to_owned(), value.clone()));
+        }
         for (name, value) in condition.r#where.iter() {
             all.extend(self.conditions(name, value, &format!("{path}.where.{name}")));
         }

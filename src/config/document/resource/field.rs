@@ -281,6 +281,8 @@ pub struct Unique {
     pub message: Option<String>,
     /// Unique together with these fields.
     pub with: Vec<String>,
+    /// Whether the file says that there are no such fields: that is intended, also beside a preset.
+    pub across: bool,
 }
 
 impl Unique {
@@ -297,8 +299,9 @@ struct UniqueRule {
     ignore_case: bool,
     /// The message for clients.
     message: Option<String>,
-    /// The value must be unique only together with these fields.
-    with: Vec<String>,
+    /// The value must be unique only together with these fields. `[]` says that it must be unique across all owners or
+    /// tenants of a `preset`, about which there would be a warning otherwise.
+    with: Option<Vec<String>>,
 }
 
 impl<'de> Deserialize<'de> for Unique {
@@ -308,7 +311,8 @@ impl<'de> Deserialize<'de> for Unique {
             rule => {
                 let UniqueRule { ignore_case, message, with } =
                     serde_json::from_value(rule).map_err(D::Error::custom)?;
-                Ok(Self { unique: true, ignore_case, message, with })
+                let across = with.as_ref().is_some_and(Vec::is_empty);
+                Ok(Self { unique: true, ignore_case, message, with: with.unwrap_or_default(), across })
             }
         }
     }
@@ -316,7 +320,8 @@ impl<'de> Deserialize<'de> for Unique {
 
 impl Serialize for Unique {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { unique, ignore_case, message, with } = self.clone();
+        let Self { unique, ignore_case, message, with, across } = self.clone();
+        let with = (across || !with.is_empty()).then_some(with);
         let rule = UniqueRule { ignore_case, message, with };
         if !unique || rule == UniqueRule::default() { unique.serialize(serializer) } else { rule.serialize(serializer) }
     }

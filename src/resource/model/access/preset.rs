@@ -57,7 +57,7 @@ impl Belonging {
     }
 }
 
-const fn whose(preset: Preset) -> &'static str {
+pub(super) const fn whose(preset: Preset) -> &'static str {
     match preset {
         Preset::Owner => "owner",
         Preset::Tenant => "tenant",
