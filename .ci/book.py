@@ -1,15 +1,49 @@
 #!/usr/bin/env python3
 """What .ci/book does besides mdBook.
 
+  sources ROOT  every link of the Markdown files in the repository exists, also of those that are not in the book, such as README.md
   prepare SRC   the pages in SRC get links as they must be in the book, and SUMMARY.md the pages that are listed by their files
   check BOOK    every link and anchor of the built book exists, and every page is within two clicks of the first one"""
-import collections, html.parser, pathlib, posixpath, re, sys, urllib.parse
+import collections, html.parser, pathlib, posixpath, re, subprocess, sys, urllib.parse
 
 CLICKS = 2
 
 
 def title(page):
     return page.read_text().split("\n", 1)[0].lstrip("# ").strip()
+
+
+def prose(page):
+    """A page without its code."""
+    return re.sub(r"^ *```.*?^ *```|`[^`\n]*`", "", page.read_text(), flags=re.M | re.S)
+
+
+def anchors(page):
+    """As GitHub makes them of headings."""
+    headings = re.findall(r"^#+ +(.*)", re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.M | re.S), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def sources(root):
+    listed = subprocess.run(["git", "ls-files", "-z", "*.md"], cwd=root, capture_output=True, text=True, check=True).stdout
+    # Of other projects.
+    names = [name for name in listed.split("\0") if name and not name.startswith(("assets/", "plugins/jwt/fixtures/"))]
+    wrong, links = [], 0
+    for page in (root / name for name in names):
+        for link in re.findall(r'\]\(([^)\s]+)\)|(?:src|href)="([^"]+)"', prose(page)):
+            url = urllib.parse.urlsplit(link[0] or link[1])
+            if url.scheme or url.netloc:
+                continue
+            links += 1
+            target = page.parent / urllib.parse.unquote(url.path) if url.path else page
+            if not target.exists():
+                wrong.append(f"{page.relative_to(root)}: {url.geturl()} does not exist")
+            elif url.fragment and target.suffix == ".md" and url.fragment not in anchors(target):
+                wrong.append(f"{page.relative_to(root)}: {url.geturl()} has no such anchor")
+    for line in wrong:
+        print(line)
+    print(f"figure: sources, {len(names)} files, {links} links, {len(wrong)} wrong")
+    return bool(wrong) or links < 100
 
 
 def prepare(source):
@@ -85,4 +119,4 @@ def check(book):
     return bool(wrong) or len(pages) < 100
 
 
-{"prepare": prepare, "check": lambda book: sys.exit(check(book))}[sys.argv[1]](pathlib.Path(sys.argv[2]))
+{"sources": lambda root: sys.exit(sources(root)), "prepare": prepare, "check": lambda book: sys.exit(check(book))}[sys.argv[1]](pathlib.Path(sys.argv[2]))
