@@ -21,12 +21,13 @@ In front of a block of another kind:
 
   <!-- file: NAME -->       the block is written to this file, before the next command
   <!-- output -->           each line of the block is in the output of the command before, in this order. `…` stands for any text; times,
-                            ids, digests and entity tags need not be the same
-  <!-- not output: WHAT --> a ```text block that is nothing that a command printed
+                            ids, digests and entity tags need not be the same. A ```json block is one of the values in that output, however it is
+                            laid out
+  <!-- not output: WHAT --> a ```text or ```json block that is nothing that a command printed
 
-Every other command must succeed. Each page and shell has a copy of the repository, a home folder and, where the system allows it, a network of its
+Every other command must succeed, and a response of 400 or above must be named by `prints` or an output. Each page and shell has a copy of the repository, a home folder and, where the system allows it, a network of its
 own, so the ports of the documentation are free. `cargo run` and `cargo install` are the program that was built before; `cargo test` is not run again."""
-import argparse, concurrent.futures, os, pathlib, re, shutil, signal, socket, subprocess, sys, tempfile, threading, time
+import argparse, concurrent.futures, json, os, pathlib, re, shutil, signal, socket, subprocess, sys, tempfile, threading, time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDERS = ["docs", "docs/cookbook", "docs/plugins", "docs/diagnostics", "packaging", "plugins/template"]
@@ -47,11 +48,28 @@ case "$1" in
   *) echo "cargo $1 is not known to the test of the documentation" >&2; exit 1 ;;
 esac
 """
+# What a response of this status says of it, if it is not the number.
+ERRORS = {
+    "400": "validation_error", "401": "unauthorized", "403": "forbidden", "404": "not_found", "405": "method_not_allowed", "406": "not_acceptable",
+    "409": "conflict", "412": "precondition_failed", "413": "payload_too_large", "415": "unsupported_media_type", "422": "idempotency_mismatch",
+    "428": "precondition_required", "429": "too_many_requests", "500": "internal_error", "502": "bad_gateway", "503": "unavailable", "504": "gateway_timeout",
+}
+# curl, which also notes the status of each response, unless it prints that in its own way.
+CURL = """#!/bin/sh
+for argument; do case "$argument" in -w|--write-out) exec {curl} "$@" ;; esac; done
+said=$(mktemp)
+{curl} --no-progress-meter -w '%{{stderr}}@@STATUS %{{http_code}}\\n' "$@" 2> "$said"
+code=$?
+sed -n 's/.*@@STATUS //p' "$said" >> {statuses}
+sed 's/@@STATUS .*//' "$said" >&2
+rm "$said"
+exit $code
+"""
 
 
 class Block:
-    def __init__(self, line, text, notes):
-        self.line, self.text = line, text
+    def __init__(self, line, text, notes, fence="sh"):
+        self.line, self.text, self.is_json = line, text, fence == "json" and any(values(text))
         said = lambda key: [value for name, value in notes if name == key]
         self.terminal, self.prints = next(iter(said("terminal")), None), said("prints")
         self.place = next(iter(said("listens")), "3000")
@@ -68,12 +86,34 @@ def plain(text):
     return text.strip()
 
 
+def values(text):
+    """The JSON objects and lists in a text, each on one line."""
+    at, decoder = 0, json.JSONDecoder()
+    while found := re.compile(r"[\[{]").search(text, at):
+        try:
+            value, at = decoder.raw_decode(text, found.start())
+            yield json.dumps(value, ensure_ascii=False)
+        except ValueError:
+            at = found.end()
+
+
+def pattern(line):
+    return re.compile(".*".join(re.escape(part) for part in plain(line).split("…")))
+
+
+def is_named(status, text):
+    error = ERRORS.get(status, status)
+    return status in text or error in text or error.replace("_", "-") in text
+
+
 def not_printed(block, printed):
-    """The first line of the block that is not in what was printed, after the line before."""
+    """The first line of the block that is not in what was printed, after the line before; the whole block if it is JSON."""
+    if block.is_json:
+        found = [plain(value) for value in values(printed)]
+        return None if all(any(map(pattern(value).fullmatch, found)) for value in values(block.text)) else block.text
     lines = iter([plain(line) for line in printed.splitlines()])
     for line in filter(str.strip, block.text.splitlines()):
-        wanted = re.compile(".*".join(re.escape(part) for part in plain(line).split("…")))
-        if not any(wanted.fullmatch(line) for line in lines):
+        if not any(map(pattern(line).fullmatch, lines)):
             return line
     return None
 
@@ -103,8 +143,8 @@ def blocks(page):
         if fence is not None:
             if bare == "```":
                 if fence in ("sh", "shell", "bash", "console") or {"file", "output"} & set(dict(notes)):
-                    found.append(Block(open_at, "\n".join(lines) + "\n", notes))
-                elif fence == "text" and "not output" not in dict(notes):
+                    found.append(Block(open_at, "\n".join(lines) + "\n", notes, fence))
+                elif fence in ("text", "json") and "not output" not in dict(notes):
                     sys.exit(f"{page.relative_to(ROOT)}:{open_at}: is this <!-- output --> of the command before, or <!-- not output: what -->?")
                 fence, notes, lines = None, [], []
             else:
@@ -192,11 +232,14 @@ def run_page(page, shell, options):
         for link in (tools / "gatewright", folder / "target/release/gatewright"):
             link.symlink_to(options.gateway)
         (tools / "cargo").write_text(CARGO)
-        (tools / "cargo").chmod(0o755)
+        statuses = scratch / "statuses"
+        (tools / "curl").write_text(CURL.format(curl=shutil.which("curl"), statuses=statuses))
+        for tool in ("cargo", "curl"):
+            (tools / tool).chmod(0o755)
         if options.jaeger:
             (folder / "jaeger").symlink_to(options.jaeger)
         environment = {"PATH": f"{tools}:{os.environ['PATH']}", "HOME": str(home), "LANG": "C.UTF-8", "TERM": "xterm", "PS1": "", "PS2": ""}
-        server, last = None, ""
+        server, last, unnamed = None, "", set()
         if any("postgresql" in block.needs for block in blocks(page)) and (server := postgresql(scratch / "postgresql")):
             environment |= server[1] | {"PATH": f"{tools}:{server[1]['PATH']}"}
         here = Terminal(shell, folder, environment)
@@ -208,10 +251,13 @@ def run_page(page, shell, options):
                     (folder / block.file).write_text(block.text)
                     continue
                 if block.output:
+                    unnamed = {status for status in unnamed if not is_named(status, block.text)}
                     if last is not None and (line := not_printed(block, last)):
                         wrong.append(f"{at}: the command before does not print\n{line}\nbut\n{last}")
                     continue
-                last = None
+                if unnamed:
+                    wrong.append(f"{at}: the block before gets {', '.join(unnamed)}, which neither its `prints` nor its output names\n{last}")
+                last, unnamed = None, set()
                 skip = block.skip or next((f"no {program} here" for program in block.needs if not (server if program == "postgresql" else shutil.which(program))), None)
                 skip = skip or ("no Jaeger here: --jaeger PATH" if "./jaeger" in block.text and not options.jaeger else None)
                 if skip:
@@ -224,6 +270,7 @@ def run_page(page, shell, options):
                 if options.verbose:
                     print(f"--- {at}\n{block.text}", end="", flush=True)
                 ran += 1
+                statuses.unlink(missing_ok=True)
                 for command in block.prepare:
                     said, code = here.run(Block(block.line, command + "\n", []))
                     if code != 0:
@@ -246,6 +293,7 @@ def run_page(page, shell, options):
                     printed, code = here.run(block)
                 if options.verbose:
                     print(printed, flush=True)
+                unnamed = {status for status in (statuses.read_text().split() if statuses.exists() else []) if status >= "400" and not any(is_named(status, text) for text in block.prints)}
                 last = printed
                 failed = re.findall(r"@@FAILED (\d+) (.*)", printed)
                 if code is None:
@@ -257,6 +305,8 @@ def run_page(page, shell, options):
                 for text in block.prints:
                     if text not in printed:
                         wrong.append(f"{at}: does not print `{text}`\n{printed}")
+            if unnamed:
+                wrong.append(f"{at}: gets {', '.join(unnamed)}, which neither its `prints` nor its output names\n{last}")
         finally:
             for terminal in [here, *terminals.values()]:
                 terminal.interrupt()
