@@ -30,11 +30,11 @@ pub struct Cors {
     /// The methods that pages may use. `*` for all, which excludes `credentials`.
     #[serde(default = "simple_methods")]
     allow_methods: Vec<String>,
-    /// The request headers that pages may send, besides the CORS-safelisted ones. `*` for all except `authorization`,
+    /// The request headers that pages may send, in addition to the CORS-safelisted ones. `*` for all except `authorization`,
     /// which excludes `credentials`.
     #[serde(default)]
     allow_headers: Vec<String>,
-    /// The response headers that scripts may read, besides the CORS-safelisted ones. Headers that other plugins and
+    /// The response headers that scripts may read, in addition to the CORS-safelisted ones. Headers that other plugins and
     /// resources of the configuration expose are added.
     #[serde(default)]
     expose_headers: Vec<String>,

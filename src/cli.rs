@@ -68,7 +68,7 @@ enum Command {
     Init(init::Init),
     /// Validate a configuration without opening sockets or databases.
     ///
-    /// Runs every check that a reload runs. Errors and warnings go to standard error with file, line and help.
+    /// Runs every check of a reload that needs only the files. Errors and warnings go to standard error with file, line and help.
     #[command(after_help = help::CHECK)]
     Check(check::Check),
     /// Print the routes: what they match, their plugins and their target.

@@ -37,6 +37,7 @@ Exit codes:
        restarting does not help until the cause is fixed
   2    The command line is invalid
   3    `db copy`: the copy ended, but some tables differ
+  4    `db copy`: FROM has something that gatewright does not know; nothing was copied
   130  `run`: a second signal forced an immediate exit
 
 Signals:
