@@ -9,14 +9,15 @@ use gatewright_sdk::{
 use ranges::Ranges;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 /// Rejects clients by their address with 403. The address is `client.ip`: behind a proxy, it is the client's only if the
 /// listener's `trusted_proxies` contains the proxy.
 ///
 /// An entry is an address (`127.0.0.1`), a network (`10.0.0.0/8`), or `unix:` for clients that connect through a Unix
 /// socket and have no address. IPv4 and IPv6 are separate: `0.0.0.0/0` matches no IPv6 client. An IPv4 address that is
-/// mapped to IPv6 (`::ffff:10.0.0.1`) is an IPv4 address.
+/// mapped to IPv6 (`::ffff:10.0.0.1`) is an IPv4 address. `deny` also rejects those that were translated to IPv6
+/// (`64:ff9b::10.0.0.1`).
 #[derive(Deserialize, Serialize, JsonSchema, Default)]
 #[serde(deny_unknown_fields, default)]
 pub struct IpFilter {
@@ -107,7 +108,8 @@ impl Filter for Gate {
 
     fn decide(&self, request: &Request) -> Verdict<()> {
         let client = Facts::of(request).client.ip.to_canonical();
-        let reason = if self.deny.contains(client) {
+        let translated = translated(client);
+        let reason = if self.deny.contains(client) || translated.is_some_and(|client| self.deny.contains(client)) {
             "address_denied"
         } else if self.allow.as_ref().is_some_and(|allow| !allow.contains(client)) {
             "address_not_allowed"
@@ -116,6 +118,15 @@ impl Filter for Gate {
         };
         Verdict::refuse(Problem::forbidden().log_reason(reason))
     }
+}
+
+/// The IPv4 address that a gateway between IPv4 and IPv6 has translated (RFC 6052): `64:ff9b::192.0.2.1`. An `allow` list does not
+/// look at it, because anyone in the network could use such an address as its own.
+fn translated(client: ClientAddress) -> Option<ClientAddress> {
+    let Some(IpAddr::V6(ip)) = client.ip() else { return None };
+    let [0x64, 0xff9b, 0, 0, 0, 0, high, low] = ip.segments() else { return None };
+    let ip = Ipv4Addr::from_bits((u32::from(high) << 16) | u32::from(low));
+    Some(ClientAddress::Ip(ip.into()))
 }
 
 /// A list, prepared for lookup.
@@ -204,6 +215,11 @@ mod tests {
             (&blocked, "198.51.100.9", "address_denied"),
             (&blocked, "2001:db8::1", "address_denied"),
             (&blocked, "2001:db8::2", ""),
+            (&blocked, "64:ff9b::203.0.113.1", "address_denied"),
+            (&blocked, "64:ff9b::203.0.114.1", ""),
+            (&blocked, "64:ff9b:1::203.0.113.1", ""),
+            (&inside, "64:ff9b::10.9.2.3", "address_denied"),
+            (&inside, "64:ff9b::10.1.2.3", "address_not_allowed"),
             (&blocked, "unix:", ""),
             (&mapped, "10.0.0.1", ""),
             (&mapped, "10.0.0.2", "address_not_allowed"),
