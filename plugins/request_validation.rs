@@ -2,6 +2,7 @@
 
 mod body;
 mod described;
+mod formats;
 mod json;
 mod keywords;
 mod media;
@@ -11,12 +12,14 @@ mod tests;
 
 use self::body::Validates;
 use self::described::Described;
+use self::formats::Formats;
+use gatewright_openapi::parts;
 use gatewright_sdk::{
     ByteSize, CheckContext, Code, Compiled, Contract, Detail, Fault, NamedFile, Plugin, RequestMethod, Traits,
 };
 use http::Method;
 use jsonschema::error::ValidationErrorKind;
-use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
+use jsonschema::{ValidationError, Validator};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -38,6 +41,9 @@ pub struct RequestValidation {
     /// is.
     #[serde(default = "writing")]
     methods: Vec<RequestMethod>,
+    /// Whether `format` in schemas is checked.
+    #[serde(default)]
+    formats: Formats,
 }
 
 /// The body that requests must have.
@@ -70,9 +76,6 @@ fn writing() -> Vec<RequestMethod> {
     ["POST", "PUT", "PATCH"].into_iter().filter_map(|method| method.parse().ok()).collect()
 }
 
-/// The largest automaton of one `pattern`.
-const PATTERN_SIZE: usize = 1 << 20;
-
 /// How many faults of a body are reported.
 const MOST: usize = 20;
 
@@ -85,9 +88,11 @@ impl Plugin for RequestValidation {
             Compiled::from(Fault::new("", message).code(Code::VALIDATION_SCHEMA).help(help))
         };
         let (compiled, contract) = match (&self.body, self.openapi) {
-            (Some(body), None) => (body.compile(self.methods, check), Contract::rejects(&[400, 413, 415])),
+            (Some(body), None) => {
+                (body.compile((self.methods, self.formats), check), Contract::rejects(&[400, 413, 415]))
+            }
             (None, Some(described)) => {
-                let mut compiled = described.compile(check);
+                let mut compiled = described.compile(self.formats, check);
                 if self.methods != writing() {
                     let fault = Fault::new("methods", "`methods` applies only to `body`").code(Code::VALIDATION_SCHEMA);
                     compiled.faults.push(fault.help("remove it: the description says which operations need a body"));
@@ -112,8 +117,8 @@ fn zero(at: &str, max: ByteSize) -> Option<Fault> {
 }
 
 impl BodySchema {
-    fn compile(&self, methods: Vec<RequestMethod>, check: &CheckContext<'_>) -> Compiled {
-        let compiled = match self.schema(check) {
+    fn compile(&self, (methods, formats): (Vec<RequestMethod>, Formats), check: &CheckContext<'_>) -> Compiled {
+        let compiled = match self.schema(formats, check) {
             Ok((schema, warnings)) => Compiled::filter(Validates {
                 schema,
                 methods: methods.iter().map(|method| Method::clone(method)).collect(),
@@ -127,7 +132,7 @@ impl BodySchema {
     }
 
     /// The schema, and warnings about it.
-    fn schema(&self, check: &CheckContext<'_>) -> Result<(Validator, Vec<Fault>), Fault> {
+    fn schema(&self, formats: Formats, check: &CheckContext<'_>) -> Result<(Validator, Vec<Fault>), Fault> {
         let one = |message: &str, help: &str| Err(Fault::new("body", message).code(Code::VALIDATION_SCHEMA).help(help));
         let (at, named, schema) = match (&self.schema, &self.schema_file) {
             (Some(schema), None) => ("body.schema", "`schema`".to_owned(), schema.clone()),
@@ -155,9 +160,6 @@ impl BodySchema {
             let fault = Fault::new(at, format!("{named}: {message}")).code(Code::VALIDATION_SCHEMA);
             fault.help("write `#/$defs/NAME`, and no reference that leads back to itself")
         })?;
-        // Nothing is fetched, and patterns take linear time.
-        let patterns = PatternOptions::regex().size_limit(PATTERN_SIZE);
-        let options = jsonschema::options().with_draft(Draft::Draft202012).with_pattern_options(patterns).offline();
         let ignored = keywords::unknown(&schema).into_iter().map(|keywords::Unknown { path, help }| {
             let message =
                 format!("{named}: `{}` is not a keyword of JSON Schema, and has no effect", path.escape_debug());
@@ -166,10 +168,10 @@ impl BodySchema {
             Fault::new(place, message).code(Code::VALIDATION_SCHEMA).help(help)
         });
         let ignored = ignored.collect();
-        let built = options.build(&schema).map_err(|error| {
-            let place = error.instance_path().as_str();
-            let place = if place.is_empty() { String::new() } else { format!(" at `{place}`") };
-            Fault::new(at, format!("{named} is not a valid JSON Schema{place}: {error}"))
+        let mut schema = schema;
+        parts::each(&mut schema, &mut |part| formats::bound(part, formats));
+        let built = formats::validator(&schema, formats).map_err(|error| {
+            Fault::new(at, format!("{named} is not a valid JSON Schema{error}"))
                 .code(Code::VALIDATION_SCHEMA)
                 .help("write draft 2020-12; patterns have no look-around and no back-references")
         })?;
@@ -216,6 +218,10 @@ fn detail(error: &ValidationError<'_>) -> Detail {
         let name = name.replace('~', "~0").replace('/', "~1");
         return Detail::at(&format!("{pointer}/{name}"), "required", "is required");
     }
-    let message: String = error.masked().to_string().chars().take(256).collect();
+    let message = match error.kind() {
+        ValidationErrorKind::Format { format } => format!("value does not have the format {format}"),
+        _ => error.masked().to_string(),
+    };
+    let message: String = message.chars().take(256).collect();
     Detail::at(pointer, error.kind().keyword().to_owned(), message)
 }

@@ -64,6 +64,10 @@ fn paths(document: &Value, described: &Map<String, Value>) -> Result<(), Flaw> {
             return Err(Flaw::new(message, help));
         }
         let item = object(document, item, &at)?;
+        if let Some(name) = item.keys().find(|name| is_method_in_capitals(name)) {
+            let message = format!("`{}` describes nothing: the names of methods are in lower case", at.key(name));
+            return Err(Flaw::new(message, "write it in lower case, such as `get`"));
+        }
         let shared = parameters(document, item, &at)?;
         for method in METHODS {
             let Some(given) = item.get(method) else { continue };
@@ -72,6 +76,10 @@ fn paths(document: &Value, described: &Map<String, Value>) -> Result<(), Flaw> {
         }
     }
     Ok(())
+}
+
+fn is_method_in_capitals(name: &str) -> bool {
+    METHODS.iter().any(|method| name.eq_ignore_ascii_case(method) && name != *method)
 }
 
 fn operation(

@@ -3,6 +3,7 @@
 mod check;
 mod discriminator;
 pub mod json;
+pub mod members;
 pub mod parts;
 mod place;
 mod read;
@@ -12,6 +13,7 @@ pub mod shape;
 mod tests;
 mod upgrade;
 
+pub use members::Unknown;
 pub use place::Place;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -30,6 +32,7 @@ pub struct Spec {
     base: String,
     /// What it says about tags, by name.
     tags: HashMap<String, String>,
+    unknown: Vec<Unknown>,
 }
 
 /// What is wrong with a file: the message, and how to mend it.
@@ -62,17 +65,23 @@ impl Spec {
         let mut document = read::read(content, path)?;
         let version = check::version(&document)?;
         check::whole(&document)?;
+        let unknown = members::unknown(&document, version);
         if version == check::Version::V3_0 {
             upgrade::upgrade(&mut document);
         }
         discriminator::complete(&mut document);
         let (base, tags) = (base(&document), tags(&document));
-        Ok(Self { document, base, tags })
+        Ok(Self { document, base, tags, unknown })
     }
 
     /// The path in the first of its `servers`, in front of all paths: empty, or `/v1`.
     pub fn base(&self) -> &str {
         &self.base
+    }
+
+    /// Its members that the specification does not know, some of them if they are many.
+    pub fn unknown(&self) -> &[Unknown] {
+        &self.unknown
     }
 
     /// The whole document.

@@ -1,7 +1,7 @@
 //! Validates the bodies of requests with one schema, whatever they are for.
 
 use super::{faults, json, media};
-use gatewright_sdk::{ByteSize, Filter, Problem, Request, Verdict, WholeBody};
+use gatewright_sdk::{ByteSize, Filter, Note, Problem, Request, Verdict, WholeBody};
 use http::Method;
 use jsonschema::Validator;
 
@@ -21,7 +21,7 @@ impl Filter for Validates {
         Some(self.max)
     }
 
-    fn wants_body(&self, request: &Request) -> bool {
+    fn wants_body(&self, request: &Request, _: &mut Note) -> bool {
         media_problem(request).is_none()
     }
 

@@ -1,8 +1,10 @@
 //! Validates requests against a file that describes the API: paths, methods, parameters, header fields and bodies.
 
+mod form;
 mod kinds;
 mod names;
 mod operation;
+mod pairs;
 mod parameter;
 mod paths;
 mod schema;
@@ -14,14 +16,17 @@ use self::operation::Operation;
 use self::parameter::Sent;
 use self::paths::Paths;
 use self::schema::Schemas;
-use super::zero;
-use gatewright_openapi::{METHODS, Spec, shape};
+use super::formats::Formats;
+use super::{keywords, zero};
+use gatewright_openapi::members::Kind;
+use gatewright_openapi::{METHODS, Place, Spec, shape};
 use gatewright_sdk::{
-    ByteSize, CheckContext, Code, Compiled, Facts, Fault, Filter, NamedFile, Problem, Request, Verdict,
+    ByteSize, CheckContext, Code, Compiled, Facts, Fault, Filter, NamedFile, Note, Problem, Request, Verdict,
 };
 use http::{HeaderValue, Method};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// The description of the API that requests must match.
 #[derive(Deserialize, Serialize, JsonSchema)]
@@ -49,17 +54,18 @@ pub enum Undescribed {
 }
 
 impl Described {
-    pub fn compile(&self, check: &CheckContext<'_>) -> Compiled {
-        let compiled = match self.operations(check) {
-            Ok((base, paths)) => {
-                Compiled::filter(Describes { base, paths, undescribed: self.undescribed, max: self.max })
+    pub fn compile(&self, formats: Formats, check: &CheckContext<'_>) -> Compiled {
+        let compiled = match self.operations(formats, check) {
+            Ok(Read { base, paths, warnings }) => {
+                let describes = Describes { base, paths, undescribed: self.undescribed, max: self.max };
+                Compiled::filter(describes).warnings(warnings)
             }
             Err(faults) => faults.into(),
         };
         compiled.faults(zero("openapi.max", self.max))
     }
 
-    fn operations(&self, check: &CheckContext<'_>) -> Result<(String, Paths<Item>), Vec<Fault>> {
+    fn operations(&self, formats: Formats, check: &CheckContext<'_>) -> Result<Read, Vec<Fault>> {
         const UNREADABLE: &str = "write the name of a file with the description, such as `specs/orders.yaml`";
         let file = &self.file;
         let fault =
@@ -67,8 +73,15 @@ impl Described {
         let content = check.read(file).map_err(|message| vec![fault(message, UNREADABLE)])?;
         let spec = Spec::parse(&content, file.path())
             .map_err(|flaw| vec![fault(format!("`{file}`: {}", flaw.message), flaw.help)])?;
-        let (mut paths, mut faults, mut schemas) = (Paths::default(), Vec::new(), Schemas::new(&spec));
+        let (mut paths, mut faults, mut schemas) = (Paths::default(), Vec::new(), Schemas::new(&spec, formats));
+        let mut warnings: Vec<Fault> =
+            ignored(&spec).map(|(message, help)| fault(format!("`{file}`: {message}"), &help)).collect();
         for (path, item) in spec.paths() {
+            let root = Place::root("paths");
+            let place = root.key(path);
+            if paths::is_ambiguous(&format!("{}{}", spec.base(), shape::shape(path))) {
+                warnings.push(fault(format!("`{file}`: `{place}` {UNREACHABLE}"), ELSEWHERE));
+            }
             let names: Vec<&str> = shape::names(path).collect();
             let mut here = Item::default();
             for method in METHODS {
@@ -77,29 +90,58 @@ impl Described {
                     continue;
                 };
                 let Ok(known) = Method::from_bytes(method.to_ascii_uppercase().as_bytes()) else { continue };
+                let place = place.key(method);
                 match Operation::new(&spec, (item, operation), &names, &mut schemas) {
-                    Ok(operation) => here.0.push((known, operation)),
+                    Ok((operation, unread)) => {
+                        here.0.push((known, Arc::new(operation)));
+                        warnings.extend(unread.into_iter().map(|(at, why)| {
+                            fault(format!("`{file}`: `{place}{at}`: {why}"), "forms for it pass unchecked")
+                        }));
+                    }
                     Err((at, message)) => {
-                        let place = gatewright_openapi::Place::root("paths");
-                        let message = format!("`{file}`: `{}{at}`: {message}", place.key(path).key(method));
+                        let message = format!("`{file}`: `{place}{at}`: {message}");
                         faults.push(fault(message, "requests for it cannot be validated: describe it in another way"));
                     }
                 }
             }
-            paths.add(path, here);
+            paths.add(path, Arc::new(here));
         }
         faults.truncate(super::MOST);
-        if faults.is_empty() { Ok((spec.base().to_owned(), paths)) } else { Err(faults) }
+        warnings.truncate(super::MOST);
+        if faults.is_empty() { Ok(Read { base: spec.base().to_owned(), paths, warnings }) } else { Err(faults) }
     }
+}
+
+/// What was read from a file.
+struct Read {
+    base: String,
+    paths: Paths<Arc<Item>>,
+    warnings: Vec<Fault>,
+}
+
+const UNREACHABLE: &str = "is never reached: paths with `;`, an encoded slash or an empty segment get 400, because servers read \
+                           them differently";
+const ELSEWHERE: &str = "describe another path, or serve this one by a route without this plugin";
+
+/// What has no effect because it is misspelled, and what to do about it.
+fn ignored(spec: &Spec) -> impl Iterator<Item = (String, String)> {
+    spec.unknown().iter().map(|unknown| {
+        let language = if unknown.kind == Kind::Schema { "a keyword of JSON Schema" } else { "part of OpenAPI" };
+        let help = match unknown.kind {
+            Kind::Schema => keywords::help(&unknown.name),
+            _ => keywords::did_you_mean(&unknown.name, unknown.known()),
+        };
+        (format!("`{}` is not {language}, and has no effect", unknown.place), help)
+    })
 }
 
 /// The operations of one path.
 #[derive(Default)]
-struct Item(Vec<(Method, Operation)>);
+struct Item(Vec<(Method, Arc<Operation>)>);
 
 impl Item {
     /// GET includes HEAD.
-    fn of(&self, method: &Method) -> Option<&Operation> {
+    fn of(&self, method: &Method) -> Option<&Arc<Operation>> {
         let find = |wanted: &Method| self.0.iter().find(|(known, _)| known == wanted).map(|(_, operation)| operation);
         find(method).or_else(|| if *method == Method::HEAD { find(&Method::GET) } else { None })
     }
@@ -117,7 +159,7 @@ impl Item {
 struct Describes {
     /// The path in front of all paths.
     base: String,
-    paths: Paths<Item>,
+    paths: Paths<Arc<Item>>,
     undescribed: Undescribed,
     max: ByteSize,
 }
@@ -125,16 +167,17 @@ struct Describes {
 const AMBIGUOUS: &str = "path: is ambiguous, other servers may read it as another path";
 
 /// What the description has at the path of a request.
-enum Found<'a> {
-    Operation(&'a Operation, Vec<String>),
-    OtherMethods(&'a Item),
+enum Found {
+    /// With the parameters of the path.
+    Operation(Arc<Operation>, Vec<String>),
+    OtherMethods(Arc<Item>),
     /// Servers read the path differently.
     Ambiguous,
     Nothing,
 }
 
 impl Describes {
-    fn find(&self, request: &Request) -> Found<'_> {
+    fn find(&self, request: &Request) -> Found {
         let (facts, path) = (Facts::of(request), request.uri().path());
         // A server whose path begins with what the route removes is the gateway itself.
         let is_ours = facts.rewrite.as_ref().is_some_and(|rewrite| rewrite.strips(&self.base));
@@ -146,15 +189,15 @@ impl Describes {
         let Some(path) = path.strip_prefix(&*self.base) else { return Found::Nothing };
         match self.paths.find(path) {
             Some((item, values)) => match item.of(request.method()) {
-                Some(operation) => Found::Operation(operation, values),
-                None => Found::OtherMethods(item),
+                Some(operation) => Found::Operation(Arc::clone(operation), values),
+                None => Found::OtherMethods(Arc::clone(item)),
             },
             None => Found::Nothing,
         }
     }
 
-    fn judge(&self, request: &Request) -> Result<(), Box<Problem>> {
-        let (operation, values) = match self.find(request) {
+    fn judge(&self, request: &Request, found: Found) -> Result<(), Box<Problem>> {
+        let (operation, values) = match found {
             Found::Operation(operation, values) => (operation, values),
             Found::Ambiguous => return Err(Problem::validation(AMBIGUOUS).log_reason("path_ambiguous").into()),
             _ if self.undescribed == Undescribed::Pass => return Ok(()),
@@ -178,12 +221,21 @@ impl Filter for Describes {
         Some(self.max)
     }
 
-    fn wants_body(&self, request: &Request) -> bool {
-        matches!(self.find(request), Found::Operation(operation, _) if operation.reads_body(request))
+    /// The path is looked up once, also if the body is read in between.
+    fn wants_body(&self, request: &Request, note: &mut Note) -> bool {
+        let found = self.find(request);
+        let wanted = matches!(&found, Found::Operation(operation, _) if operation.reads_body(request));
+        *note = Some(Box::new(found));
+        wanted
     }
 
     fn decide(&self, request: &Request) -> Verdict<()> {
-        match self.judge(request) {
+        self.decide_with(request, None)
+    }
+
+    fn decide_with(&self, request: &Request, note: Note) -> Verdict<()> {
+        let found = note.and_then(|note| note.downcast().ok()).map_or_else(|| self.find(request), |found| *found);
+        match self.judge(request, found) {
             Ok(()) => Verdict::Continue(()),
             Err(problem) => Verdict::refuse(*problem),
         }

@@ -1,70 +1,8 @@
 //! Finds names in a JSON Schema that are not keywords: validators ignore them, so a typo would validate nothing.
 
+use gatewright_openapi::members::{KEYWORDS, Kind, Next};
 use gatewright_sdk::nearest;
 use serde_json::Value;
-
-/// Keywords with a schema, a list of schemas, and schemas by name.
-const ONE: [&str; 11] = [
-    "additionalProperties",
-    "contains",
-    "contentSchema",
-    "else",
-    "if",
-    "items",
-    "not",
-    "propertyNames",
-    "then",
-    "unevaluatedItems",
-    "unevaluatedProperties",
-];
-const LISTS: [&str; 4] = ["allOf", "anyOf", "oneOf", "prefixItems"];
-const NAMED: [&str; 5] = ["$defs", "definitions", "dependentSchemas", "patternProperties", "properties"];
-/// Keywords with other values, and annotations of OpenAPI that describe.
-const OTHERS: [&str; 43] = [
-    "$anchor",
-    "$comment",
-    "$dynamicAnchor",
-    "$dynamicRef",
-    "$id",
-    "$recursiveRef",
-    "$ref",
-    "$schema",
-    "$vocabulary",
-    "const",
-    "contentEncoding",
-    "contentMediaType",
-    "default",
-    "dependentRequired",
-    "deprecated",
-    "description",
-    "discriminator",
-    "enum",
-    "example",
-    "examples",
-    "exclusiveMaximum",
-    "exclusiveMinimum",
-    "externalDocs",
-    "format",
-    "maxContains",
-    "maxItems",
-    "maxLength",
-    "maxProperties",
-    "maximum",
-    "minContains",
-    "minItems",
-    "minLength",
-    "minProperties",
-    "minimum",
-    "multipleOf",
-    "pattern",
-    "readOnly",
-    "required",
-    "title",
-    "type",
-    "uniqueItems",
-    "writeOnly",
-    "xml",
-];
 
 /// At most so many names are reported.
 const REPORTED: usize = 10;
@@ -91,40 +29,40 @@ fn visit(schema: &Value, path: &str, found: &mut Vec<Unknown>) {
             return;
         }
         let path = format!("{path}{name}");
-        match (name.as_str(), value) {
-            (one, value) if ONE.contains(&one) => visit(value, &format!("{path}."), found),
-            (list, Value::Array(items)) if LISTS.contains(&list) => {
+        let next = KEYWORDS.iter().find(|(known, _)| known == name).map(|(_, next)| *next);
+        match (next, value) {
+            (Some(Next::One(Kind::Schema)), value) => visit(value, &format!("{path}."), found),
+            (Some(Next::List(Kind::Schema)), Value::Array(items)) => {
                 for (index, item) in items.iter().enumerate() {
                     visit(item, &format!("{path}[{index}]."), found);
                 }
             }
-            (named, Value::Object(schemas)) if NAMED.contains(&named) => {
+            (Some(Next::Named(Kind::Schema)), Value::Object(schemas)) => {
                 for (name, schema) in schemas {
                     visit(schema, &format!("{path}.{name}."), found);
                 }
             }
-            (name, _) if is_known(name) => {}
-            (name, _) => found.push(Unknown { path, help: help(name) }),
+            (Some(_), _) => {}
+            (None, _) if name.starts_with("x-") => {}
+            (None, _) => found.push(Unknown { path, help: help(name) }),
         }
     }
 }
 
-fn all() -> impl Iterator<Item = &'static str> {
-    ONE.into_iter().chain(LISTS).chain(NAMED).chain(OTHERS)
-}
-
-fn is_known(name: &str) -> bool {
-    name.starts_with("x-") || all().any(|known| known == name)
-}
-
-fn help(name: &str) -> String {
+/// What to do about a name that is not a keyword.
+pub fn help(name: &str) -> String {
     match name {
         "nullable" => "write `type: [string, \"null\"]`".to_owned(),
         "dependencies" => "write `dependentRequired` or `dependentSchemas`".to_owned(),
         "additionalItems" => "write `prefixItems`, and `items` for the others".to_owned(),
-        _ => match nearest(name, all()) {
-            Some(near) => format!("did you mean `{near}`?"),
-            None => "remove it, or begin its name with `x-`".to_owned(),
-        },
+        _ => did_you_mean(name, KEYWORDS.iter().map(|(known, _)| *known)),
+    }
+}
+
+/// The same for a name that is none of `known`.
+pub fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    match nearest(name, known) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => "remove it, or begin its name with `x-`".to_owned(),
     }
 }

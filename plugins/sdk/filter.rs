@@ -12,6 +12,9 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 
+/// What [`Filter::wants_body`] found out about a request, for [`Filter::decide_with`].
+pub type Note = Option<Box<dyn Any + Send>>;
+
 /// A plugin that decides about a request on its way in and may change the response on its way out. It allocates nothing
 /// unless it has to wait or the response is pending.
 pub trait Filter: Send + Sync + 'static {
@@ -27,13 +30,19 @@ pub trait Filter: Send + Sync + 'static {
         None
     }
 
-    /// Whether the body of this request is read; see [`Filter::reads_body`].
-    fn wants_body(&self, _request: &Request) -> bool {
+    /// Whether the body of this request is read; see [`Filter::reads_body`]. What it finds out may be left in the note, so that
+    /// [`Filter::decide_with`] need not find it out again.
+    fn wants_body(&self, _request: &Request, _note: &mut Note) -> bool {
         true
     }
 
     /// Reads the request and decides. The request is not changed here.
     fn decide(&self, request: &Request) -> Verdict<Self::Ticket>;
+
+    /// The same with what [`Filter::wants_body`] left about this request. It is not asked about a request without a body.
+    fn decide_with(&self, request: &Request, _note: Note) -> Verdict<Self::Ticket> {
+        self.decide(request)
+    }
 
     /// What counts the request for as long as it lasts. If the plugin only observes, it is held until the response has been sent,
     /// or until the connection is closed that the request upgrades; otherwise the plugin holds it itself.
@@ -143,10 +152,18 @@ struct Enforced<F> {
 impl<F: Filter> Call for Enforced<F> {
     fn call(&self, passed: &mut Option<Request>) -> Reply {
         let Some(request) = passed else { return Reply::ready(Problem::internal()) };
-        if let Some(limit) = WholeBody::wanted(&*self.filter, request) {
-            return self.read_first(limit, passed);
+        let mut note = None;
+        match WholeBody::wanted(&*self.filter, request, &mut note) {
+            Some(limit) => self.read_first((limit, note), passed),
+            None => self.decide(note, passed),
         }
-        match self.filter.decide(request) {
+    }
+}
+
+impl<F: Filter> Enforced<F> {
+    fn decide(&self, note: Note, passed: &mut Option<Request>) -> Reply {
+        let Some(request) = passed else { return Reply::ready(Problem::internal()) };
+        match self.filter.decide_with(request, note) {
             Verdict::Continue(mut ticket) => {
                 self.filter.admit(&mut ticket, request);
                 match self.next.pass(passed) {
@@ -172,12 +189,10 @@ impl<F: Filter> Call for Enforced<F> {
             },
         }
     }
-}
 
-impl<F: Filter> Enforced<F> {
     /// Reads the body, and then decides.
     #[cold]
-    fn read_first(&self, limit: ByteSize, passed: &mut Option<Request>) -> Reply {
+    fn read_first(&self, (limit, note): (ByteSize, Note), passed: &mut Option<Request>) -> Reply {
         let Some(mut request) = passed.take() else { return Reply::ready(Problem::internal()) };
         let (filter, place, next) = (Arc::clone(&self.filter), Arc::clone(&self.place), self.next.clone());
         let limit = whole_body::limit(&request, limit);
@@ -187,7 +202,7 @@ impl<F: Filter> Enforced<F> {
                 Answered::sign(&mut response, &place);
                 return response;
             }
-            Self { filter, place, next }.call(&mut Some(request)).await
+            Self { filter, place, next }.decide(note, &mut Some(request)).await
         })
     }
 

@@ -63,7 +63,7 @@ pub use expression::{Condition, NoValue, TextExpression};
 pub use facts::{CertificateName, ClientCertificate, Facts, Identity, Logged, RequestId, Rewrite};
 pub use fault::Fault;
 pub use files::{Files, NamedFile};
-pub use filter::{DynFilter, Filter, Verdict};
+pub use filter::{DynFilter, Filter, Note, Verdict};
 pub use held::{HeldByUpgrade, hold};
 pub use hex::hex;
 pub use keep::Keep;

@@ -5,7 +5,7 @@ use crate::held::{HeldByUpgrade, hold};
 use crate::metrics::{self, Counter, Instrument, Measure};
 use crate::service::Call;
 use crate::{
-    ByteSize, Filter, HttpService, Problem, Refusal, Reply, Request, Response, Verdict, WholeBody, whole_body,
+    ByteSize, Filter, HttpService, Note, Problem, Refusal, Reply, Request, Response, Verdict, WholeBody, whole_body,
 };
 use http::header::UPGRADE;
 use parking_lot::Mutex;
@@ -92,11 +92,19 @@ enum Late {
 impl<F: Filter> Call for Observes<F> {
     fn call(&self, passed: &mut Option<Request>) -> Reply {
         let Some(request) = passed else { return Reply::ready(Problem::internal()) };
-        if let Some(limit) = WholeBody::wanted(&*self.filter, request) {
-            return self.read_first(limit, passed);
+        let mut note = None;
+        match WholeBody::wanted(&*self.filter, request, &mut note) {
+            Some(limit) => self.read_first((limit, note), passed),
+            None => self.decide(note, passed),
         }
+    }
+}
+
+impl<F: Filter> Observes<F> {
+    fn decide(&self, note: Note, passed: &mut Option<Request>) -> Reply {
+        let Some(request) = passed else { return Reply::ready(Problem::internal()) };
         // A panic would change the response.
-        let verdict = catch_unwind(AssertUnwindSafe(|| self.filter.decide(request)));
+        let verdict = catch_unwind(AssertUnwindSafe(|| self.filter.decide_with(request, note)));
         let refusal = match verdict {
             Ok(Verdict::Continue(ticket)) => {
                 let Some(held) = F::held(&ticket) else { return self.next.pass(passed) };
@@ -111,18 +119,16 @@ impl<F: Filter> Call for Observes<F> {
         };
         self.next.pass(passed).map(move |response| WouldRefuse::add(response, refusal))
     }
-}
 
-impl<F: Filter> Observes<F> {
     /// Reads the body, and then decides. A body that is too large or broken passes as it is.
-    fn read_first(&self, limit: ByteSize, passed: &mut Option<Request>) -> Reply {
+    fn read_first(&self, (limit, note): (ByteSize, Note), passed: &mut Option<Request>) -> Reply {
         let Some(mut request) = passed.take() else { return Reply::ready(Problem::internal()) };
         let (filter, observed, next) = (Arc::clone(&self.filter), self.observed.clone(), self.next.clone());
         let beside = Arc::clone(&self.beside);
         let limit = whole_body::limit(&request, limit);
         Reply::pending(async move {
             match whole_body::read_or_pass(&mut request, limit).await {
-                Ok(()) => Self { filter, observed, next, beside }.call(&mut Some(request)).await,
+                Ok(()) => Self { filter, observed, next, beside }.decide(note, &mut Some(request)).await,
                 Err(why) => {
                     let refusal = observed.refusal(why.into());
                     let mut response = next.call(request).await;

@@ -1,6 +1,6 @@
 //! Reads the whole body of a request for plugins that decide by it.
 
-use crate::{Body, ByteSize, Facts, Filter, Problem, Request, body};
+use crate::{Body, ByteSize, Facts, Filter, Note, Problem, Request, body};
 use axum::Error;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -20,9 +20,9 @@ impl WholeBody {
     }
 
     /// The limit up to which the body of `request` must be read before `filter` decides.
-    pub(crate) fn wanted(filter: &impl Filter, request: &Request) -> Option<ByteSize> {
+    pub(crate) fn wanted(filter: &impl Filter, request: &Request, note: &mut Note) -> Option<ByteSize> {
         let missing = || !request.body().is_end_stream() && request.extensions().get::<Self>().is_none();
-        filter.reads_body().filter(|_| missing() && filter.wants_body(request))
+        filter.reads_body().filter(|_| missing() && filter.wants_body(request, note))
     }
 }
 
@@ -140,5 +140,69 @@ impl HttpBody for Broken {
 
     fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         Poll::Ready(self.0.take().map(Err))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observing::{Observed, WouldRefuse};
+    use crate::{DynFilter, HttpService, Reply, Verdict};
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+    /// Needs what it found out before the body was read.
+    #[derive(Default)]
+    struct Noting {
+        looked: AtomicUsize,
+    }
+
+    impl Filter for Noting {
+        type Ticket = ();
+        const RESPONDS: bool = false;
+
+        fn reads_body(&self) -> Option<ByteSize> {
+            Some(ByteSize::mib(1))
+        }
+
+        fn wants_body(&self, request: &Request, note: &mut Note) -> bool {
+            self.looked.fetch_add(1, Relaxed);
+            *note = Some(Box::new(request.uri().path().to_owned()));
+            request.uri().path() == "/read"
+        }
+
+        fn decide(&self, _: &Request) -> Verdict<()> {
+            Verdict::refuse(Problem::forbidden().log_reason("no_note"))
+        }
+
+        fn decide_with(&self, request: &Request, note: Note) -> Verdict<()> {
+            match note.and_then(|note| note.downcast::<String>().ok()) {
+                Some(note) if *note == request.uri().path() => {
+                    let body = String::from_utf8_lossy(WholeBody::of(request)).into_owned();
+                    Verdict::Break(http::Response::new(Body::from(body)))
+                }
+                _ => self.decide(request),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_known_before_the_body_was_read_is_passed_on() {
+        let filter = Arc::new(Noting::default());
+        let next = || HttpService::from_call(|_| Reply::ready("in"));
+        let enforced = Arc::clone(&filter).seat("route/noting".into(), next());
+        for (path, body, status) in [("/read", "all of it", 200), ("/", "unread", 200), ("/read", "", 403)] {
+            let request = http::Request::builder().uri(path).body(Body::from(body)).unwrap();
+            let response = enforced.call(request).await;
+            assert_eq!(response.status(), status, "{path} {body}");
+        }
+        assert_eq!(filter.looked.load(Relaxed), 2, "once for each request with a body");
+        let observed = Observed::new("route/noting".into(), Arc::default());
+        let observes = Arc::clone(&filter).observe(observed, next());
+        let request = http::Request::builder().uri("/read").body(Body::from("all of it")).unwrap();
+        let response = observes.call(request).await;
+        let would = response.extensions().get::<WouldRefuse>().unwrap();
+        assert_eq!(would.0[0].reason, "answered", "it had its note");
+        assert_eq!(filter.looked.load(Relaxed), 3);
     }
 }

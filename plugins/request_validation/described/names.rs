@@ -1,10 +1,11 @@
 //! Names in the query: servers take `limit[]` and `limit[0]` for `limit`, too.
 
 use gatewright_sdk::Detail;
+use std::collections::HashMap;
 
-/// The names that the parameters of an operation have in the query.
+/// The names that the parameters of an operation have in the query, or fields in a form, by their first part.
 #[derive(Default)]
-pub struct Names(Vec<Name>);
+pub struct Names(HashMap<Box<str>, Vec<Name>>);
 
 struct Name {
     text: Box<str>,
@@ -26,24 +27,26 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
     text.split(['[', '\0']).map(|part| part.split(']').next().unwrap_or_default())
 }
 
+fn first(text: &str) -> &str {
+    parts(text).next().unwrap_or_default()
+}
+
 impl Names {
     pub fn add(&mut self, text: &str, deep: bool) {
-        self.0.push(Name { text: text.into(), deep });
+        self.0.entry(first(text).into()).or_default().push(Name { text: text.into(), deep });
     }
 
     /// What is wrong with a name that is another spelling of a described one.
     pub fn misspelled(&self, given: &str) -> Option<Detail> {
         let is_described =
             |name: &Name| if name.deep { member(&name.text, given).is_some() } else { *name.text == *given };
-        if self.0.iter().any(is_described) {
+        let alike = self.0.get(first(given))?;
+        if alike.iter().any(is_described) {
             return None;
         }
         // An empty part can be any element of a list.
         let same = |(one, other): (&str, &str)| one == other || one.is_empty() || other.is_empty();
-        let meant = self.0.iter().find(|name| {
-            let begin = (parts(&name.text).next(), parts(given).next());
-            begin.0 == begin.1 && parts(&name.text).zip(parts(given)).all(same)
-        })?;
+        let meant = alike.iter().find(|name| parts(&name.text).zip(parts(given)).all(same))?;
         let member = if meant.deep { "[member]" } else { "" };
         Some(Detail::parameter(&*meant.text, "spelling", format!("must be written as `{}{member}`", meant.text)))
     }

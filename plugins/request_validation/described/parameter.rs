@@ -2,6 +2,7 @@
 
 use super::kinds::Kinds;
 use super::names::{self, Names};
+use super::pairs;
 use super::schema::Schemas;
 use crate::request_validation::{MOST, faults, json, media};
 use gatewright_openapi::Spec;
@@ -9,7 +10,6 @@ use gatewright_sdk::{Detail, Request};
 use http::HeaderName;
 use http::header::COOKIE;
 use jsonschema::Validator;
-use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -327,12 +327,6 @@ impl<'a> Sent<'a> {
 
     /// `None` if a name or value of the query is not UTF-8: servers read such ones differently.
     pub fn new(path: &'a [String], query: Option<&str>) -> Option<Self> {
-        let text = |raw: &str| Some(percent_decode_str(&raw.replace('+', " ")).decode_utf8().ok()?.into_owned());
-        let pairs = query.unwrap_or_default().split('&').filter(|pair| !pair.is_empty());
-        let pairs = pairs.map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            Some((text(name)?, text(value)?))
-        });
-        Some(Self { path, query: pairs.collect::<Option<_>>()? })
+        Some(Self { path, query: pairs::read(query.unwrap_or_default())? })
     }
 }

@@ -1,9 +1,9 @@
 //! Schemas of a description as validators: each with the components that it refers to.
 
 use super::ways;
-use crate::request_validation::PATTERN_SIZE;
+use crate::request_validation::formats::{self, Formats};
 use gatewright_openapi::{Reference, Spec, parts};
-use jsonschema::{Draft, PatternOptions, Validator};
+use jsonschema::Validator;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -48,12 +48,13 @@ const REFUSED: [&str; 6] = ["$id", "$anchor", "$dynamicRef", "$dynamicAnchor", "
 /// Makes validators. Schemas that only refer to a component share one.
 pub struct Schemas<'a> {
     spec: &'a Spec,
+    formats: Formats,
     made: HashMap<String, Arc<Validator>>,
 }
 
 impl<'a> Schemas<'a> {
-    pub fn new(spec: &'a Spec) -> Self {
-        Self { spec, made: HashMap::new() }
+    pub fn new(spec: &'a Spec, formats: Formats) -> Self {
+        Self { spec, formats, made: HashMap::new() }
     }
 
     /// A validator for what a client sends.
@@ -70,14 +71,8 @@ impl<'a> Schemas<'a> {
         let target = |reference: &str| spec.target(reference);
         ways::check(schema, &target)?;
         let whole = self.whole(schema)?;
-        // Nothing is fetched, and patterns take linear time.
-        let patterns = PatternOptions::regex().size_limit(PATTERN_SIZE);
-        let options = jsonschema::options().with_draft(Draft::Draft202012).with_pattern_options(patterns).offline();
-        let built = options.build(&whole).map_err(|error| {
-            let place = error.instance_path().as_str();
-            let place = if place.is_empty() { String::new() } else { format!(" at `{place}`") };
-            format!("the schema is not valid{place}: {error}")
-        })?;
+        let built = formats::validator(&whole, self.formats);
+        let built = built.map_err(|error| format!("the schema is not valid{error}"))?;
         let built = Arc::new(built);
         if let Some(reference) = reference {
             self.made.insert(reference.to_owned(), Arc::clone(&built));
@@ -112,6 +107,7 @@ impl<'a> Schemas<'a> {
             refused = refused
                 .or_else(|| REFUSED.into_iter().find(|keyword| object.get(*keyword).is_some_and(Value::is_string)));
             object.shift_remove("$schema");
+            formats::bound(object, self.formats);
             let read_only: Vec<String> = object
                 .get("properties")
                 .and_then(Value::as_object)

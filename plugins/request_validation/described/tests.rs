@@ -1,5 +1,7 @@
 //! Requests that are validated against a description.
 
+mod forms;
+mod warnings;
 mod ways_around;
 
 use crate::request_validation::RequestValidation;
