@@ -104,6 +104,48 @@ fn it_explains_requests_that_match_no_route() {
 }
 
 #[test]
+fn it_shows_the_plugin_that_checks_tokens_for_a_sign_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let yaml = r#"
+listeners: { web: { address: "127.0.0.1:0" } }
+stores: { main: { url: "sqlite::memory:" } }
+plugins:
+  slow: { timeout: { request: 3s } }
+  bearer: { jwt: { issuer: here, audiences: [api], algorithms: [HS256], secret: "k7Qm2vXr9TfB4nLs8WdZ1pYc6HgJ3eRu" } }
+chains: { edge: [slow] }
+resources:
+  users:
+    store: main
+    access: { create: public, default: { where: { id: $claims.sub } } }
+    fields:
+      email: { type: email, required: true, unique: { ignore_case: true } }
+      password: { type: password, required: true, min: 8, accept_on: [create] }
+routes:
+  auth: { path: /auth, chain: edge, sign_in: { resource: users, token: { plugin: bearer } } }
+"#;
+    std::fs::write(folder.path().join("gateway.yaml"), format!("{HEAD}{yaml}")).unwrap();
+    let steps = |method: &str, path: &str| -> Vec<(String, String)> {
+        let output = command(folder.path()).args(["explain", method, path, "gateway.yaml", "--json"]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let explained: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let text = |step: &Value, key: &str| step[key].as_str().unwrap().to_owned();
+        let of_route = |step: &&Value| step["because"].as_str().unwrap().ends_with("of route `auth`");
+        let steps = explained["steps"].as_array().unwrap().iter().filter(of_route);
+        steps.map(|step| (text(step, "plugin"), text(step, "because"))).collect()
+    };
+    let slow = ("slow".to_owned(), "chain `edge` of route `auth`".to_owned());
+    let bearer = ("bearer".to_owned(), "sign-in of route `auth`".to_owned());
+    for (method, path) in [("GET", "/auth/me"), ("HEAD", "/auth/me"), ("POST", "/auth/password")] {
+        assert_eq!(steps(method, path), [slow.clone(), bearer.clone()], "{method} {path}");
+    }
+    for (method, path) in
+        [("POST", "/auth/login"), ("POST", "/auth/refresh"), ("GET", "/auth/jwks.json"), ("POST", "/auth/me")]
+    {
+        assert_eq!(steps(method, path), std::slice::from_ref(&slow), "{method} {path}");
+    }
+}
+
+#[test]
 fn it_names_the_routes_that_come_close_to_a_path() {
     let folder = tempfile::tempdir().unwrap();
     let yaml = r#"

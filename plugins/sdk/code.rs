@@ -195,6 +195,7 @@ codes! {
     SIGN_IN_CLAIM = "GW0529": "claim with which callers can give themselves permissions",
     DUPLICATE_TARGET = "GW0531": "duplicate upstream target",
     OPENAPI_FILE = "GW0532": "unusable OpenAPI file",
+    SIGN_IN_PASSWORD = "GW0533": "password that an access token is enough to change",
 
     // Resources and stores.
     STORE_URL = "GW0601": "invalid store URL",

@@ -21,7 +21,7 @@ use crate::engine::guarded::Guarded;
 use crate::engine::lookups;
 use crate::engine::placeholders;
 use crate::engine::plan::{
-    Place, Plan, PlannedListener, PlannedRoute, SetBound, matching, patterns, serving_listeners,
+    Place, Plan, PlannedListener, PlannedRoute, PlannedTarget, SetBound, matching, patterns, serving_listeners,
 };
 use crate::engine::reach::Reach;
 use crate::engine::registry::Registry;
@@ -140,6 +140,8 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
             }
         };
         target.warnings(&context).into_iter().for_each(|warning| faults.warn(&base, warning));
+        let token = spec.sign_in.as_ref().map(|sign_in| &*sign_in.token.plugin);
+        let token_check = token.map(|plugin| Box::new(steps.alone(plugin, format!("{base}.token.plugin"))));
         let steps = steps.of_route(name, spec);
         let on = serving_listeners(&document, spec);
         let protecting: Arc<[Arc<str>]> =
@@ -165,7 +167,8 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
             matches.push(matching);
         }
         let at = written.get(name).cloned().map(Place);
-        let (steps_shown, comes_to) = (Arc::clone(&steps.planned), target.plan(&document));
+        let comes_to = PlannedTarget { token_check, ..target.plan(&document) };
+        let steps_shown = Arc::clone(&steps.planned);
         let mut shown = PlannedRoute::new((name, at), spec, target.below(&document), steps_shown, comes_to);
         specs.describe(&mut shown, spec, &check, &mut faults);
         planned.push(shown);

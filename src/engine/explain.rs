@@ -211,6 +211,7 @@ impl Explaining<'_> {
         let route = winner.and_then(|index| self.snapshot.planned(index));
         if let Some(route) = route {
             explanation.steps.extend(route.steps.iter().map(|step| passed(step, &format!("route `{}`", route.name))));
+            explanation.steps.extend(access::token_check(route, method, path));
             explanation.without.clone_from(&route.without);
             explanation.forwarding.clone_from(&route.target.forwarding);
             let model = self.snapshot.models.iter().find(|(name, _)| Some(&**name) == route.target.name.as_deref());

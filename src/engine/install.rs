@@ -20,7 +20,7 @@ use crate::engine::sockets::{ListeningSocket, Options, Role};
 use crate::engine::stores::{Used, counting};
 use crate::engine::targets::Installed;
 use crate::resource::password::Hasher;
-use crate::resource::{Api, Purge};
+use crate::resource::{Api, Purge, sign_in};
 use crate::telemetry::metrics::Requests;
 use crate::telemetry::{Observer, RouteLabel};
 use crate::terms::{AssertedFields, RequestTerms};
@@ -128,6 +128,7 @@ pub fn install(
         former: Vec::new(),
         certificates,
         router: parts.router,
+        guesses: parts.models.iter().map(|(_, model)| sign_in::guesses(model, keep)).collect(),
         models: parts.models,
         protected,
         routes_limit_bodies: routes.iter().any(|route| route.limits.as_ref().is_some_and(|l| l.body_bytes.is_some())),

@@ -138,6 +138,9 @@ pub struct PlannedTarget {
     /// Its limits.
     #[serde(skip)]
     pub bounds: Vec<SetBound>,
+    /// The plugin that checks tokens for some addresses of a sign-in.
+    #[serde(skip)]
+    pub token_check: Option<Box<PlannedStep>>,
     /// What the description of the API needs.
     #[serde(skip)]
     pub described: Described,
@@ -173,7 +176,8 @@ impl PlannedTarget {
         let upstreams = Vec::new();
         let forwarding = Vec::new();
         let bounds = Vec::new();
-        Self { kind, name, strip_prefix, upstreams, status, to, forwarding, bounds, described: Described::Named }
+        let (token_check, described) = (None, Described::Named);
+        Self { kind, name, strip_prefix, upstreams, status, to, forwarding, bounds, token_check, described }
     }
 
     /// Its label in spans: the kind with the name or status. Omits any URL, which `Display` may include.

@@ -22,6 +22,7 @@ use crate::engine::stores::Used;
 use crate::grpc;
 use crate::path::{self, Doubts, Spelling};
 use crate::resource::model::Model;
+use crate::resource::sign_in::Guesses;
 use crate::telemetry::{Observer, RouteLabel};
 use crate::terms::RequestTerms;
 use crate::tls::server::ServerTls;
@@ -55,6 +56,9 @@ pub struct Snapshot {
     pub(super) former: Vec<Former>,
     pub certificates: UsedCertificates,
     pub stores: Vec<Used>,
+    /// The wrong passwords of accounts, with or without a sign-in.
+    #[expect(dead_code, reason = "they are only held")]
+    pub(super) guesses: Vec<Arc<Guesses>>,
     /// What plugins need to serve requests.
     pub needs: Arc<Needs>,
     /// How far limits are used.

@@ -12,11 +12,13 @@ mod refresh;
 mod tokens;
 
 pub use self::check::{Accounts, compile, warnings};
+pub use self::guesses::Guesses;
 
-use self::guesses::{Attempt, Guesses, Slowed};
+use self::guesses::{Attempt, Slowed};
 use self::measure::Measures;
 use super::audit;
 use super::handlers::{self, Api};
+use super::model::Model;
 use gatewright_sdk::{
     Body, ClientAddress, ClientKey, Facts, HttpService, Identity, Keep, Problem, Reply, Request, Response, TokenSigner,
 };
@@ -42,15 +44,29 @@ struct SignIn {
     measures: Measures,
 }
 
+/// The wrong passwords of the accounts of `model`. They must be held for as long as the file has the resource, or a route that is taken
+/// out and put back would forgive them.
+pub fn guesses(model: &Model, keep: &Keep) -> Arc<Guesses> {
+    keep.get_or_make(&format!("sign-in {} {}", model.store, model.table.name), Guesses::default)
+}
+
+/// Whether the plugin that accepts the tokens decides about requests for this address first.
+pub fn checks_token(address: &str, method: &Method) -> bool {
+    match address {
+        "me" => matches!(*method, Method::GET | Method::HEAD),
+        "password" => *method == Method::POST,
+        _ => false,
+    }
+}
+
 /// The addresses of a sign-in. `behind` puts the plugin that accepts the tokens in front of a service.
 pub fn service(
     (api, accounts, signer): (Arc<Api>, Arc<Accounts>, Arc<TokenSigner>),
     keep: &Keep,
     behind: impl FnOnce(HttpService) -> HttpService,
 ) -> HttpService {
-    let (name, table) = (&api.model.name, &api.model.table.name);
-    let guesses = keep.get_or_make(&format!("sign-in {} {table}", api.model.store), Guesses::default);
-    let measures = Measures::new(name);
+    let guesses = guesses(&api.model, keep);
+    let measures = Measures::new(&api.model.name);
     let keys = keys(&signer);
     let desk = Arc::new(SignIn { api, accounts, signer, guesses, measures });
     let (own, items) = (Arc::clone(&desk), handlers::items(&desk.api));
@@ -64,7 +80,7 @@ pub fn service(
         match (address, request.method()) {
             (_, &Method::OPTIONS) => Reply::ready(options(allow)),
             ("jwks.json", &Method::GET | &Method::HEAD) => keys.call(request),
-            ("me", &Method::GET | &Method::HEAD) | ("password", &Method::POST) => own.call(request),
+            (address, method) if checks_token(address, method) => own.call(request),
             ("login", &Method::POST) => answer(&desk, "login", request, login::answer),
             ("refresh", &Method::POST) => answer(&desk, "refresh", request, refresh::answer),
             ("logout", &Method::POST) => answer(&desk, "logout", request, logout::answer),

@@ -58,6 +58,10 @@ fn the_limits_can_be_set_and_what_was_tried_survives_an_edit() {
     assert_eq!(tried.iter().map(|answer| answer.status).collect::<Vec<_>>(), [401, 401, 429]);
     let wait: u64 = tried[2].header("retry-after").unwrap().parse().unwrap();
     assert!((3000..=3600).contains(&wait), "{wait}");
+    let removed: String =
+        plain().lines().filter(|line| !line.starts_with("  auth:")).map(|line| format!("{line}\n")).collect();
+    assert_eq!(site.0.reload(&removed).status, 200);
+    assert_eq!(site.guess("10.0.0.7", "ada@example.com", "guess").status, 404, "the route is taken out and put back");
     assert_eq!(site.0.reload(&plain()).status, 200);
     let tried: Vec<u16> = (0..9).map(|_| site.guess("10.0.0.7", "ada@example.com", "guess").status).collect();
     assert_eq!(tried, [401, 401, 401, 401, 401, 401, 401, 401, 429], "two were tried before");

@@ -53,6 +53,11 @@ impl<'a> StepMaker<'a> {
         made
     }
 
+    /// A plugin that a target uses itself, which the key at `path` names.
+    pub fn alone(&self, plugin: &str, path: String) -> PlannedStep {
+        self.plan(&Step::new(plugin, path))
+    }
+
     pub fn of_listener(&self, name: &str, chain: Option<&str>) -> Steps {
         self.steps(self.plugins.of_listener(self.document, name, chain))
     }

@@ -1,8 +1,10 @@
 //! The access rules that decide about a request for a resource.
 
+use super::Passed;
 use crate::config::document::resource::Operation;
 use crate::engine::plan::{PlannedPath, PlannedRoute};
 use crate::resource::model::Model;
+use crate::resource::sign_in;
 use http::{Method, Uri};
 use serde::Serialize;
 
@@ -17,6 +19,14 @@ pub struct Ruled {
     pub after: Option<String>,
     /// Its key in the file.
     pub from: String,
+}
+
+/// The plugin that checks the token of a request for a sign-in.
+pub(super) fn token_check(route: &PlannedRoute, method: &Method, path: &str) -> Option<Passed> {
+    let step = route.target.token_check.as_deref()?;
+    let address = path.rsplit('/').next().unwrap_or_default();
+    let because = format!("sign-in of route `{}`", route.name);
+    sign_in::checks_token(address, method).then(|| Passed { step: step.clone(), because })
 }
 
 /// The rules of `model` for a request by `route`.

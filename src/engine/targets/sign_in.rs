@@ -44,7 +44,9 @@ impl RouteTarget for Target<'_> {
 
     fn warnings(&self, with: &TargetContext<'_>) -> Vec<Fault> {
         let model = with.models.iter().find(|(name, _)| *name == self.settings.resource).map(|(_, model)| model);
-        let claims = model.map(|model| sign_in::warnings(self.settings, model)).unwrap_or_default();
+        let resource = with.document.resources.get(&self.settings.resource);
+        let written = resource.and_then(|resource| resource.fields.get(&self.settings.password));
+        let claims = model.map(|model| sign_in::warnings(self.settings, model, written)).unwrap_or_default();
         claims.into_iter().chain(self.hindered(with)).collect()
     }
 

@@ -1,7 +1,7 @@
 //! Compiles the settings of a sign-in for the resource it names, and finds what is wrong with them.
 
 use super::limits::{self, Limits};
-use crate::config::document::resource::Operation;
+use crate::config::document::resource::{Field as WrittenField, Operation};
 use crate::config::document::route::SignIn;
 use crate::config::words;
 use crate::resource::access::{Demand, Rule};
@@ -191,8 +191,9 @@ fn times(settings: &SignIn) -> Option<Fault> {
     None
 }
 
-/// Claims that give permissions, and fields that decide who may sign in, which callers can set themselves.
-pub fn warnings(settings: &SignIn, model: &Model) -> Vec<Fault> {
+/// Claims that give permissions, and fields that decide who may sign in, which callers can set themselves; and a password that they can
+/// change without the current one, unless `written` is what the file says about the field.
+pub fn warnings(settings: &SignIn, model: &Model, written: Option<&WrittenField>) -> Vec<Fault> {
     let fault = |path: String, name: &str, message: String| {
         let help = format!("add `hidden: true` or `read_only: true` to the field `{name}` of `{}`", model.name);
         Fault::new(path, message).code(Code::SIGN_IN_CLAIM).help(help)
@@ -208,7 +209,31 @@ pub fn warnings(settings: &SignIn, model: &Model) -> Vec<Fault> {
         Some(fault(format!("where.{name}"), name, message))
     };
     let claims = settings.token.claims.iter().filter_map(claim);
-    claims.chain(settings.r#where.iter().filter_map(condition)).collect()
+    let password = written.filter(|field| field.accept_on.is_none()).and_then(|_| password_of_holders(settings, model));
+    claims.chain(settings.r#where.iter().filter_map(condition)).chain(password).collect()
+}
+
+/// A warning if a token is enough to set another password: with a stolen one, the account could be taken over.
+fn password_of_holders(settings: &SignIn, model: &Model) -> Option<Fault> {
+    let name = &settings.password;
+    if !may_update(model, model.fields.get(model.position(name)?)?) {
+        return None;
+    }
+    let message = format!(
+        "users who may change their own item can set `{name}` without the current one: a stolen token is enough"
+    );
+    let help = format!(
+        "add `accept_on: [create]` to the field `{name}` of `{}`, which leaves `…/password` of the sign-in; \
+         `accept_on: [create, update]` if it is meant",
+        model.name
+    );
+    Some(Fault::new("password", message).code(Code::SIGN_IN_PASSWORD).help(help))
+}
+
+/// Whether the owner of an item can change this field of it without any permission.
+fn may_update(model: &Model, field: &Field) -> bool {
+    let is_open = !field.hidden && !field.read_only && field.updates;
+    is_open && model.has(Operation::Update) && !asks_for_permission(&model.rules.update)
 }
 
 /// Who can set the field of their own account without any permission.
@@ -218,8 +243,7 @@ fn who_sets(model: &Model, name: &str) -> Option<&'static str> {
         return None;
     }
     let creates = field.creates && model.demand(Operation::Create).is_some_and(|demand| demand < Demand::Identity);
-    let updates = field.updates && model.has(Operation::Update) && !asks_for_permission(&model.rules.update);
-    match (creates, updates) {
+    match (creates, may_update(model, field)) {
         (true, _) => Some("anyone who signs up"),
         (false, true) => Some("users who may change their own item"),
         (false, false) => None,
