@@ -20,6 +20,8 @@ scenarios:
   users-postgres, list-postgres  one of 20,000 rows by its key, and the first 20, from PostgreSQL: `.ci/postgres benches/load.py
     --only users-postgres,list-postgres`. CPU is that of the gateway and of the peer, without the server
   proxy-http2  like proxy, with HTTP/2 from the client (nginx is the only peer)
+  validated  a POST of an order in JSON to an upstream, behind `request_validation` by an OpenAPI file; its peer is the same route of
+    the same gateway without the plugin
 
 In `list`, `expand` and `under` gatewright also returns the total number of rows; the peer does not count. With --conditional the client sends the tag
 of its copy and gatewright responds with 304; the peer has no tags and sends the list. In `create` both sides share commits
@@ -51,7 +53,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 GATEWAY = HERE.parent / "target/release/gatewright"
 PEER = HERE / "handwritten/target/release/handwritten"
 NGINX = HERE / "nginx.conf"
-WEB, PLAIN, HTTP2, ORIGIN = 19500, 19501, 19502, 19510
+WEB, PLAIN, HTTP2, VALIDATED, ORIGIN = 19500, 19501, 19502, 19503, 19510
 TICKS = os.sysconf("SC_CLK_TCK")
 ROWS = 20_000
 AUTHORS, POSTS_EACH = 2_000, 40
@@ -73,10 +75,18 @@ SCENARIOS = {
     "list-postgres": (WEB, 19529, "/api/people", ORIGIN_HEADER),
     "expand": (WEB, 19533, "/api/posts?expand=author_id", ORIGIN_HEADER),
     "under": (WEB, 19534, "/api/authors", ORIGIN_HEADER),
+    "validated": (VALIDATED, None, "/proxy/orders", {}),
 }
 POSTGRES = {"users-postgres", "list-postgres"}
 NGINX_PORTS = {"proxy": 19530, "proxy-chain": 19531, "proxy-http2": 19532}
 ORDER = {"name": "Order", "amount": 3}
+LONG_ORDER = {
+    "customer": "2eb8aa08-aa98-11ea-b4aa-73b441d16380",
+    "email": "ada@example.com",
+    "due": "2026-11-30",
+    "note": "Leave it at the door.",
+    "lines": [{"sku": f"TEA-{number:04}", "count": number + 1, "gift": number % 2 == 0} for number in range(5)],
+}
 
 
 def arguments():
@@ -270,10 +280,10 @@ def script(folder, ids, collection="users", below=""):
     return path
 
 
-def post(folder):
+def post(folder, name, order):
     """For wrk: the same new order each time."""
-    path = folder / "orders.lua"
-    body = json.dumps(ORDER).replace("\\", "\\\\").replace("'", "\\'")
+    path = folder / f"{name}.lua"
+    body = json.dumps(order).replace("\\", "\\\\").replace("'", "\\'")
     path.write_text(f"wrk.method = 'POST'\nwrk.body = '{body}'\nwrk.headers['Content-Type'] = 'application/json'\n")
     return path
 
@@ -292,11 +302,21 @@ def same(name, path, ports, headers, ids):
     else:
         probe = f"{path}/{ids[0]}" if name.startswith("users") else path
         probe = f"{path}/{ids[-1]}/posts" if name == "under" else probe
-        answers = [ask(port, probe, headers) for port in ports]
+        answers = [ask(port, probe, headers, LONG_ORDER if name == "validated" else None) for port in ports]
         stored = name.startswith(("users", "list", "expand", "under"))
         expected = answers[-1] if stored else EXPECTED
     if any(answer != expected for answer in answers):
         sys.exit(f"{name}: the answers differ: {answers}")
+
+
+def refuses(port, path):
+    """The plugin must look at the body, or there is nothing to measure."""
+    try:
+        ask(port, path, {}, LONG_ORDER | {"customer": "nobody"})
+    except urllib.error.HTTPError as error:
+        if error.code == 400:
+            return
+    sys.exit(f"port {port}{path}: an order that is not as described passes")
 
 
 def family(pid):
@@ -403,7 +423,9 @@ def main():
         if server:
             lua["users-postgres"] = script(folder, people, "people")
         if "create" in chosen.only:
-            lua["create"] = post(folder)
+            lua["create"] = post(folder, "create", ORDER)
+        if "validated" in chosen.only:
+            lua["validated"] = post(folder, "validated", LONG_ORDER)
         extra = {
             "jwt": [secret],
             "users": [folder / "peer.db"],
@@ -425,6 +447,9 @@ def main():
                 if theirs:
                     peer = start(scope, [chosen.peer, name, theirs, *extra.get(name, [])], theirs, {})
                     sides.append(("handwritten", peer.pid, theirs))
+                if name == "validated":
+                    sides.append(("unvalidated", gateway.pid, PLAIN))
+                    refuses(ours, path)
                 if name in NGINX_PORTS:
                     sides.append(("nginx", nginx.pid, NGINX_PORTS[name]))
                 if name != "proxy-http2":                        # urllib speaks HTTP/1.1; h2load counts failures
