@@ -96,7 +96,10 @@ impl AdminAccess {
             Some(document) => match document.admin {
                 Some(admin) => Ok(Some((admin, shown))),
                 None if self.address().is_some() => Ok(None),
-                None => bail!("{shown} has no valid `admin` section; give the address of the gateway with --address"),
+                None => bail!(
+                    "{shown} has no valid `admin` section; `gatewright check {shown}` reports why (a file with the token that \
+                     this user may not read, for example), and --address and --token name the gateway"
+                ),
             },
             // The default address could be that of another gateway.
             None if file.exists() && self.address().is_none() => bail!(
