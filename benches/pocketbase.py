@@ -168,7 +168,7 @@ def main():
             lua = {}
             for (side, _, _), path, known in zip(sides, paths, ids):
                 lua[side] = reads(folder, side, path, known) if name == "read" else None
-                lua[side] = load.post(folder) if name == "insert" else lua[side]
+                lua[side] = load.post(folder, "insert", load.ORDER) if name == "insert" else lua[side]
             shots = {side: [] for side, _, _ in sides}
             turns = list(zip(sides, paths))
             for round_ in range(chosen.rounds + 1):
