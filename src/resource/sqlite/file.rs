@@ -89,10 +89,11 @@ impl Hold {
         (self.name_lock, self.lock) = (None, None);
     }
 
-    /// Remembers the files that a connection was just opened on.
+    /// Remembers the files that a connection was just opened on. By now the path may name another file than [`Hold::lost`] saw; then
+    /// the next call of that notices.
     pub fn opened(&mut self, path: &Path) {
-        self.file = identity(path);
-        self.seen = self.file;
+        self.seen = self.seen.or_else(|| identity(path));
+        self.file = self.seen;
         self.beside = beside(path).map(|path| identity(&path));
     }
 

@@ -12,13 +12,17 @@ use super::shared::Shared;
 pub struct ReadMark(Option<Open>);
 
 impl ReadMark {
-    /// Begins the transaction. It only makes reads faster, so failures are ignored.
+    /// Begins the transaction, unless something was committed since the last call: another program may be writing, and then the
+    /// WAL would grow for as long as the mark is held. It only makes reads faster, so failures are ignored.
     pub fn hold(&mut self, shared: &Shared) {
         let current = shared.generation();
         let open = self.0.take().filter(|open| open.generation == current);
-        // SQLite takes the lock with the first read.
-        let begun = |open: &Open| open.connection.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema").is_ok();
-        self.0 = open.or_else(|| shared.connect(Role::Now).ok()).filter(begun);
+        self.0 = open.or_else(|| shared.connect(Role::Now).ok()).filter(|open| match open.foreign_commits() {
+            // SQLite takes the lock with the first read.
+            Ok(false) => open.connection.execute_batch("BEGIN; SELECT count(*) FROM sqlite_schema").is_ok(),
+            Ok(true) => true,
+            Err(_) => false,
+        });
     }
 
     /// Ends the transaction, if it was begun: while it is open, nothing more can be folded into the file.

@@ -276,7 +276,7 @@ impl Shared {
             return Some(self.changes.own(watch));
         }
         if self.look_is_due(Instant::now()) {
-            self.look_at(self.file.try_lock()?);
+            self.look_at(&mut *self.file.try_lock()?);
         }
         self.changes.revision(watch, self.generation())
     }
@@ -316,6 +316,8 @@ impl Shared {
             return Open::new(&self.location, role, create, 0, &self.stop);
         };
         let mut file = self.file.lock();
+        // Otherwise older connections would go on with a file that was replaced, and their writes would be lost.
+        self.look_at(&mut file);
         let lock = file.lock(path, create)?;
         let generation = self.generation();
         let mut open = Open::new(&self.location, role, create, generation, &self.stop)?;
@@ -334,10 +336,10 @@ impl Shared {
 
     /// Checks that the path still names the open file; if not, its connections and its lock are void.
     fn look(&self) {
-        self.look_at(self.file.lock());
+        self.look_at(&mut self.file.lock());
     }
 
-    fn look_at(&self, mut file: MutexGuard<'_, Hold>) {
+    fn look_at(&self, file: &mut Hold) {
         self.looked.store(millis(self.start.elapsed()).max(1), Ordering::Relaxed);
         let Location::File(path) = &self.location else {
             return;

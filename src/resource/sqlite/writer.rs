@@ -28,20 +28,21 @@ pub fn run(shared: &Shared) {
     let mut jobs = Jobs::with_capacity(BATCH);
     let mut optimized = Instant::now();
     let mut mark = ReadMark::default();
-    let mut patience = IDLE;
+    let mut idle = 0_u32;
     let in_file = *shared.location() != Location::Memory;
     loop {
+        let patience = if idle < 2 { IDLE } else { AGAIN };
         match shared.writes.take(&mut jobs, BATCH, in_file.then_some(patience)) {
             Taken::Jobs => {
                 mark.release();
-                patience = IDLE;
+                idle = 0;
                 while !jobs.is_empty() {
                     transaction(shared, &mut jobs);
                 }
             }
             Taken::Idle => {
                 mark.release();
-                patience = AGAIN;
+                idle = idle.saturating_add(1);
                 if shared.was_altered() || optimized.elapsed() >= OPTIMIZE {
                     optimized = Instant::now();
                     tidy(shared, "PRAGMA optimize");

@@ -244,3 +244,23 @@ async fn another_database_under_the_name_is_noticed() {
     assert_eq!(store.prepare(&[users()]).await, Ok(()));
     assert_eq!(store.work(LONG, |writer| insert(writer, "a", "a")).await, Ok(1));
 }
+
+/// Any connection may be the first that is opened on the new file: that of a read, or that of the read mark.
+#[tokio::test]
+async fn what_is_written_after_the_file_was_replaced_is_in_the_new_file() {
+    let folder = TempDir::new().unwrap();
+    let store = prepared_in(&folder).await;
+    store.work(LONG, |writer| insert(writer, "a", "a@x")).await.unwrap();
+    for id in ["b", "c", "d"] {
+        let new = folder.path().join("data/new.db");
+        let other = rusqlite::Connection::open(file(&folder)).unwrap();
+        other.execute("VACUUM INTO ?1", [new.to_str().unwrap()]).unwrap();
+        fs::rename(&new, file(&folder)).unwrap();
+        drop(store.shared.connect(connection::Role::Now));
+        store.work(LONG, move |writer| insert(writer, id, id)).await.unwrap();
+        let current = rusqlite::Connection::open(file(&folder)).unwrap();
+        let count = current.query_row("SELECT count(*) FROM users WHERE id = ?1", [id], |row| row.get::<_, i64>(0));
+        assert_eq!(count, Ok(1), "{id}");
+    }
+    assert_eq!(count(&store).await, Ok(4));
+}
