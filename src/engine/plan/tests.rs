@@ -75,6 +75,9 @@ fn bare(plan: &Plan) -> Plan {
         *at = None;
         *steps = steps.iter().map(|step| PlannedStep { at: None, ..step.clone() }).collect();
     }
+    for check in plan.routes.iter_mut().filter_map(|route| route.target.token_check.as_mut()) {
+        check.at = None;
+    }
     plan
 }
 
