@@ -134,7 +134,11 @@ impl Body {
         schemas: &mut Schemas<'_>,
         unread: &mut Unread,
     ) -> Result<Self, (String, String)> {
-        let required = body.get("required") == Some(&Value::Bool(true));
+        let required = match body.get("required") {
+            None => false,
+            Some(Value::Bool(required)) => *required,
+            Some(_) => return Err(("required".to_owned(), "must be `true` or `false`, without quotes".to_owned())),
+        };
         let mut content = Vec::new();
         for (media, described) in body.get("content").and_then(Value::as_object).into_iter().flatten() {
             let lower = media.to_ascii_lowercase();

@@ -69,6 +69,9 @@ impl Parameter {
         let given = spec.resolved(given);
         let text = |key: &str| given.get(key).and_then(Value::as_str).unwrap_or_default();
         let yes = |key: &str| given.get(key) == Some(&Value::Bool(true));
+        if given.get("required").is_some_and(|required| !required.is_boolean()) {
+            return Err("`required` must be `true` or `false`, without quotes".to_owned());
+        }
         let name = text("name");
         let (place, usual) = match text("in") {
             "query" => (Place::Query, "form"),

@@ -337,6 +337,14 @@ fn what_cannot_be_validated_is_a_fault_with_its_place() {
             )),
             "`#/paths/~1a~1{id}/get/requestBody`: `application/json`: `$dynamicRef` is not supported",
         ),
+        (
+            operation(&format!("parameters: [{id}, {{ name: q, in: query, required: 'true', schema: {{}} }}]")),
+            "parameter `q`: `required` must be `true` or `false`, without quotes",
+        ),
+        (
+            operation(&format!("parameters: [{id}], requestBody: {{ required: 'true', content: {{}} }}")),
+            "`#/paths/~1a~1{id}/get/requestBody`: `required`: must be `true` or `false`, without quotes",
+        ),
     ] {
         let file = Written::new(&content);
         let found = faults::<RequestValidation>(json!({ "openapi": { "file": file.0 } }), false);
