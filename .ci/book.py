@@ -30,8 +30,8 @@ def sources(root):
     names = [name for name in listed.split("\0") if name and not name.startswith(("assets/", "plugins/jwt/fixtures/"))]
     wrong, links = [], 0
     for page in (root / name for name in names):
-        for link in re.findall(r'\]\(([^)\s]+)\)|(?:src|href)="([^"]+)"', prose(page)):
-            url = urllib.parse.urlsplit(link[0] or link[1])
+        for link in re.findall(r'\]\(([^)\s]+)[^)]*\)|(?:src|href)="([^"]+)"|^\[[^\]]+\]: *(\S+)', prose(page), re.M):
+            url = urllib.parse.urlsplit("".join(link))
             if url.scheme or url.netloc:
                 continue
             links += 1

@@ -112,7 +112,7 @@ pub struct Field {
     #[serde(default)]
     pub to: Option<String>,
     /// What happens to this item when the item that a `ref` refers to is deleted. Default: `restrict`. It can be changed at any
-    /// time. Everyone who may delete that item need not be allowed to delete or change this one.
+    /// time. A caller who may delete that item need not be allowed to delete or change this one.
     #[serde(default)]
     pub on_delete: Option<OnDelete>,
     /// Whether `?expand=FIELD` adds the item that a `ref` refers to to responses, if the caller may read it.
