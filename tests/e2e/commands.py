@@ -25,8 +25,8 @@ In front of a block of another kind:
                             laid out
   <!-- not output: WHAT --> a ```text or ```json block that is nothing that a command printed
 
-Every other command must succeed, and a response of 400 or above must be named by `prints` or an output. Each page and shell has a copy of the repository, a home folder and, where the system allows it, a network of its
-own, so the ports of the documentation are free. `cargo run` and `cargo install` are the program that was built before; `cargo test` is not run again."""
+Every other command must succeed, and a response of 400 or above must be named by `prints` or an output. Each page and shell has a copy of the
+repository, a home folder and, where the system allows it, a network of its own, so the ports of the documentation are free. `cargo run` and `cargo install` are the program that was built before; `cargo test` is not run again."""
 import argparse, concurrent.futures, json, os, pathlib, re, shutil, signal, socket, subprocess, sys, tempfile, threading, time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
