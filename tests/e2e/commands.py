@@ -15,7 +15,8 @@ A comment in front of a block, which the rendered page does not show, says what 
   <!-- not run: REASON -->  it is skipped, and listed with the reason
   <!-- prepare: COMMAND --> runs before the block: what a reader of the page has, and this machine does not
   <!-- needs: PROGRAM -->   it is skipped if this program is not installed. `postgresql` is a server of this machine, where everyone may do
-                            everything and which PGHOST and PGUSER name; it is started if this test runs as root
+                            everything and which PGHOST and PGUSER name; it is started if this test runs as root. `jaeger` is the one
+                            of --jaeger
 
 In front of a block of another kind:
 
@@ -258,8 +259,9 @@ def run_page(page, shell, options):
                 if unnamed:
                     wrong.append(f"{at}: the block before gets {', '.join(unnamed)}, which neither its `prints` nor its output names\n{last}")
                 last, unnamed = None, set()
-                skip = block.skip or next((f"no {program} here" for program in block.needs if not (server if program == "postgresql" else shutil.which(program))), None)
-                skip = skip or ("no Jaeger here: --jaeger PATH" if "./jaeger" in block.text and not options.jaeger else None)
+                given = {"postgresql": server, "jaeger": options.jaeger}
+                needs = block.needs + ["jaeger"] * ("./jaeger" in block.text)
+                skip = block.skip or next((f"no {program} here" for program in needs if not (given[program] if program in given else shutil.which(program))), None)
                 if skip:
                     skipped.append(f"{at}: {skip}")
                     if not block.skip and "SKIPPED" in os.environ:
