@@ -39,6 +39,11 @@ def seconds(text):
     return int(number) * {"s": 1, "m": 60}[unit]
 
 
+def mebibytes(text):
+    number, unit = re.fullmatch(r"(\d+)(Mi|Gi)", text).groups()
+    return int(number) * {"Mi": 1, "Gi": 1024}[unit]
+
+
 def merged(below, above):
     """Values as helm merges them."""
     if not (isinstance(below, dict) and isinstance(above, dict)):
@@ -156,12 +161,20 @@ same(container["securityContext"], {
 for owner in [pod, *of("ServiceAccount")]:
     same(owner.get("automountServiceAccountToken"), False, "automountServiceAccountToken")
 check(not any(pod.get(key) for key in ("hostNetwork", "hostPID", "hostIPC")), "the pod uses its host")
+# Kubernetes would set variables for each service of the namespace, such as GATEWRIGHT_PORT for one that is called gatewright.
+same(pod.get("enableServiceLinks"), False, "enableServiceLinks")
 check(not any("hostPath" in volume for volume in pod["volumes"]), "a volume is a folder of the host")
-check("memory" in container["resources"].get("limits", {}), "memory has no limit")
+memory = {key: mebibytes(container["resources"].get(key, {}).get("memory", "0Mi")) for key in ("requests", "limits")}
+check(32 <= memory["requests"] <= memory["limits"] / 2 and 256 <= memory["limits"], f"not enough memory, or no limit: {memory} MiB")
 writable = {mount["mountPath"] for mount in container["volumeMounts"] if not mount.get("readOnly")}
 same(writable, {"/tmp", "/var/lib/gatewright"}, "what can be written to")
+runtime = next(item["value"] for item in container["env"] if item["name"] == "GATEWRIGHT_RUNTIME_FILE")
+check(os.path.dirname(runtime) in writable, f"{runtime} cannot be written")
+same(config.get("environment"), "production", "environment")
 
-# How many there are, and what they keep.
+# How many there are, and what they keep. With a lower target for CPU there are always too many pods, and with a higher one a pod is
+# overloaded while the next one starts.
+check(50 <= scaling["cpu"] <= 85, f"a target of {scaling['cpu']} % of CPU is not sensible")
 if scaling["enabled"]:
     check("replicas" not in deployment["spec"], "`replicas` would undo what the HorizontalPodAutoscaler did")
     scaler = one("HorizontalPodAutoscaler")["spec"]
@@ -220,11 +233,18 @@ for key, there, wanted in (("env", container["env"], values["env"]), ("extraVolu
 image = values["image"]
 program = yaml.safe_load(open("deploy/helm/gatewright/Chart.yaml"))["appVersion"]
 same(container["image"], image["repository"] + ("@" + image["digest"] if image["digest"] else ":" + (image["tag"] or program)), "the image")
+same(container["imagePullPolicy"], image["pullPolicy"], "imagePullPolicy")
+check(image["pullPolicy"] in ("IfNotPresent", "Always"), f"{image['pullPolicy']}: nothing brings the image to a new node")
 same(container["resources"], values["resources"], "resources")
 
 # Secrets.
-mounted = mounts.get("/var/run/secrets/gatewright", {}).get("secret", {}).get("secretName")
-same(mounted, token if made or secret["existing"] else None, "the Secret that is mounted to /var/run/secrets/gatewright")
+mounted = mounts.get("/var/run/secrets/gatewright", {}).get("secret", {})
+# Only root writes to it, and the group of the pod reads it: 0644, the default, is for everyone in the container.
+same(mounted, {"secretName": token, "defaultMode": 0o440} if made or secret["existing"] else {},
+     "the Secret that is mounted to /var/run/secrets/gatewright")
+for volume in pod["volumes"]:
+    mode = volume["secret"].get("defaultMode", 0o644) if "secret" in volume else 0
+    check(mode & 0o7337 == 0, f"the Secret of the volume {volume['name']} has the mode {mode:04o}, not 0440 or 0400")
 if made:
     given = {key: base64.b64decode(value).decode() for key, value in one("Secret")["data"].items()}
     same(one("Secret")["metadata"]["name"], name, "the name of the Secret")

@@ -72,8 +72,8 @@ const AROUND: [&str; 8] = [
     "routes: { root: { path: /, respond: { text: here } } }",
 ];
 
-/// The first comments of YAML for other programs, which `.ci/packages` checks.
-const OTHERS: [&str; 3] = ["prometheus.yml", "part of a Deployment", "values.yaml"];
+/// The first comments of YAML for other programs, which `.ci/run` and `.ci/packages` check.
+const OTHERS: [&str; 4] = ["prometheus.yml", "part of a Deployment", "values.yaml", "compose.yaml"];
 
 fn around(block: &str) -> String {
     let missing = |section: &&str| {
