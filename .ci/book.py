@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """What .ci/book does besides mdBook.
 
-  sources ROOT  every link of the Markdown files in the repository exists, also of those that are not in the book, such as README.md
+  sources ROOT  every link of the Markdown files in the repository exists, also of those that are not in the book, such as README.md; and a page
+                names each environment variable that its YAML needs, before that YAML, and only files of the repository that exist
   prepare SRC   the pages in SRC get links as they must be in the book, and SUMMARY.md the pages that are listed by their files
   check BOOK    every link and anchor of the built book exists, and every page is within two clicks of the first one"""
 import collections, html.parser, pathlib, posixpath, re, subprocess, sys, urllib.parse
@@ -24,6 +25,22 @@ def anchors(page):
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
+def unnamed(page):
+    """The variables without a default that a block of YAML reads, and no line before names, so that a reader who copies it gets an error."""
+    reads, text = re.compile(r"(?<!\$)\$\{env\.(\w+)\}"), page.read_text()
+    for block in re.finditer(r"^ *```yaml\n(.*?)^ *```", text, re.M | re.S):
+        before = reads.sub("", text[:block.end()])
+        yield from sorted(name for name in set(reads.findall(block[1])) if not re.search(rf"\b{name}\b", before))
+
+
+def missing(page, root):
+    """Paths in the text of a page, such as `src/path.rs`, that are nowhere in the repository."""
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.M | re.S)
+    for path in re.findall(r"`((?:src|plugins|tests|docs|deploy|packaging|config|\.ci|benches)/[\w./-]+)`", text):
+        if not (root / path).exists() and not (page.parent / path).exists():
+            yield path
+
+
 def sources(root):
     listed = subprocess.run(["git", "ls-files", "-z", "*.md"], cwd=root, capture_output=True, text=True, check=True).stdout
     # Of other projects.
@@ -40,6 +57,12 @@ def sources(root):
                 wrong.append(f"{page.relative_to(root)}: {url.geturl()} does not exist")
             elif url.fragment and target.suffix == ".md" and url.fragment not in anchors(target):
                 wrong.append(f"{page.relative_to(root)}: {url.geturl()} has no such anchor")
+        # These name files of their time, and files of the reader.
+        if page.name not in ("CHANGELOG.md", "writing-a-plugin.md"):
+            wrong += [f"{page.relative_to(root)}: there is no {path}" for path in missing(page, root)]
+        # The reference begins with what `${env.NAME}` is.
+        if page.name != "configuration.md":
+            wrong += [f"{page.relative_to(root)}: its YAML needs the variable {name}, which nothing before it names" for name in unnamed(page)]
     for line in wrong:
         print(line)
     print(f"figure: sources, {len(names)} files, {links} links, {len(wrong)} wrong")
