@@ -54,6 +54,37 @@ fn shown(path: &Path) -> String {
 }
 
 #[test]
+fn the_page_about_the_architecture_has_the_same_rows() {
+    let page = fs::read_to_string(root().join("docs/architecture.md")).unwrap();
+    let cells = page.lines().filter_map(|line| line.strip_prefix("| `")?.split(" |").next());
+    let shown: Vec<String> = cells.map(|cell| cell.replace('`', "")).collect();
+    assert_eq!(shown, ROWS.map(|row| row.join(", ")));
+}
+
+/// Otherwise its tests would not run, and nothing would say so.
+#[test]
+fn each_file_is_compiled() {
+    let mut forgotten = Vec::new();
+    for path in ["src", "plugins", "tests"].into_iter().flat_map(rust_files) {
+        let (folder, name) = (path.parent().unwrap(), path.file_stem().unwrap().to_str().unwrap());
+        // The template is a workspace of its own, which `.ci/template` builds.
+        if name == "main" || name == "lib" || path.starts_with(root().join("plugins/template")) {
+            continue;
+        }
+        let parents = [folder.join("main.rs"), folder.join("lib.rs"), folder.with_extension("rs")];
+        let text: String = parents.iter().filter_map(|parent| fs::read_to_string(parent).ok()).collect();
+        let declared = |line: &str| {
+            let word = line.strip_suffix(&format!("mod {name};"));
+            word.is_some_and(|word| ["", "pub ", "pub(crate) ", "pub(super) "].contains(&word))
+        };
+        if !text.lines().any(declared) {
+            forgotten.push(shown(&path));
+        }
+    }
+    assert!(forgotten.is_empty(), "no module names {forgotten:?}");
+}
+
+#[test]
 fn each_file_opens_with_a_sentence() {
     let silent: Vec<_> = (all_files().iter())
         .filter(|path| !fs::read_to_string(path).unwrap().starts_with("//! "))
