@@ -1,6 +1,6 @@
 """What deploy/test-image needs of deploy/Dockerfile, without Docker.
 
-    dockerfile.py bases                  each base image has an exact version, and a Rust that is new enough
+    dockerfile.py bases                  each base image has an exact version, and a Rust that is new enough; nothing large or private is copied
     dockerfile.py copy STAGE FOLDER      carries out the COPY instructions of the stage: FOLDER/STAGE is its root, FOLDER/OTHER that of another
     dockerfile.py context FOLDER         whether the folder contains what the compiler reads
 """
@@ -54,7 +54,11 @@ def copies(stage):
 
 
 def bases():
-    stages = read()
+    stages, skip = read(), ignored()
+    # Gigabytes, and what is nobody's business.
+    for name in ("target", ".git", "data", "config/examples/data"):
+        if not skip(name):
+            fail(f".dockerignore does not keep {name}/ out of the build")
     for name, stage in stages.items():
         images = [stage["base"]] + [options["from"] for options, _, _ in copies(stage) if "from" in options]
         for image in images:
