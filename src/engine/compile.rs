@@ -32,6 +32,7 @@ use crate::engine::targets::{self, Act, Reached, TargetContext};
 use crate::path::Doubts;
 use crate::resource::dialect::Dialect;
 use crate::resource::model::others::Others;
+use crate::resource::model::served::Served;
 use crate::resource::model::{self, Model};
 use crate::tls;
 use crate::upstream;
@@ -101,7 +102,8 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
     if !document.resources.is_empty() {
         exposed.extend(crate::resource::exposed_headers().iter().map(|&name| name.to_owned()));
     }
-    let models = models(&document, &mut faults);
+    let served = Served::of(&document.routes);
+    let models = models(&document, &served, &mut faults);
     let upstreams = upstreams(&document, &mut faults);
     let certificates = stores::certificates(&document.stores, &mut faults);
     let mut steps = StepMaker::new(&document, &plugins, sources);
@@ -118,6 +120,7 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
         check: &check,
         document: &document,
         models: &models,
+        served: &served,
         plugins: &plugins,
     };
     let mut reached = Reached::new(&models, &upstreams, sources.absolute_folder());
@@ -273,9 +276,9 @@ fn dialect(document: &Document, store: &str) -> Dialect {
 }
 
 /// Every resource, including those that no route serves.
-fn models(document: &Document, faults: &mut Faults<'_>) -> Vec<(String, Arc<Model>)> {
+fn models(document: &Document, served: &Served<'_>, faults: &mut Faults<'_>) -> Vec<(String, Arc<Model>)> {
     let mut models: Vec<(String, Arc<Model>)> = Vec::new();
-    let others = Others { resources: &document.resources };
+    let others = Others { resources: &document.resources, served };
     for (name, spec) in document.resources.iter() {
         let base = format!("resources.{name}");
         match model::compile((name, spec), others, dialect(document, &spec.store), document.is_production()) {

@@ -19,6 +19,7 @@ use crate::engine::reach::{self, Reach};
 use crate::engine::router::Pattern;
 use crate::resource::Api;
 use crate::resource::model::Model;
+use crate::resource::model::served::Served;
 use crate::upstream::{Compiled, Copies, Upstream};
 use gatewright_sdk::{CheckContext, Fault, HttpService, Keep};
 use http::Method;
@@ -80,6 +81,8 @@ pub struct TargetContext<'a> {
     pub document: &'a Document,
     /// The resources without faults, by name.
     pub models: &'a [(String, Arc<Model>)],
+    /// The routes to them.
+    pub served: &'a Served<'a>,
     pub plugins: &'a Plugins,
 }
 

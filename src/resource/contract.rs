@@ -19,6 +19,18 @@ pub enum Param {
     Text(String),
 }
 
+impl Param {
+    /// A constant of the configuration as SQL text. Values of requests are never written like this.
+    pub fn literal(&self) -> Option<String> {
+        match self {
+            Self::Null => None,
+            Self::Integer(number) => Some(number.to_string()),
+            Self::Real(number) => Some(format!("{number:?}")),
+            Self::Text(text) => Some(format!("'{}'", text.replace('\'', "''"))),
+        }
+    }
+}
+
 /// SQL text, built from validated names, and the values bound to it: `$1` is the first one.
 #[derive(Debug, Default, Clone, PartialEq)]
 pub struct Sql {

@@ -5,6 +5,7 @@ mod bulk;
 pub mod deleted;
 mod fields;
 pub mod others;
+pub mod served;
 mod settings;
 pub mod sharing;
 
@@ -25,7 +26,6 @@ use super::order::SortKey;
 use super::predicate::{Column, Predicate};
 use super::reply::Shape;
 use super::sql::Texts;
-use super::store::Param;
 use super::table::{Column as TableColumn, Declared, Index, Table, id_column};
 use crate::config::document::resource::{
     Concurrency, Count, Generate, IdKind, Idempotency, Operation, Pagination, Patch, Put, Resource, UnknownFields,
@@ -273,9 +273,10 @@ pub fn compile(
     settings::check(name, &table_name, spec, &mut faults);
     let fields = fields::compile((name, spec), others, &mut faults, &mut warnings);
     let operations = deleted::operations(spec, &mut faults);
-    let rules = access::compile(spec, &fields, &operations, production, &mut faults, &mut warnings);
+    let beside = (others, production);
+    let rules = access::compile((name, spec), &fields, &operations, beside, &mut faults, &mut warnings);
     deleted::check_ids(spec, others, &rules.restore, &mut faults);
-    access::beyond::warn((name, spec), others, &fields, &mut warnings);
+    access::beyond::warn((name, spec), others, (&fields, &rules), &mut warnings);
     let sort = settings::sort(spec, &fields, &mut faults);
     let indexes = settings::indexes(spec, &mut faults);
     let bulk = bulk::compile(spec, &fields, &operations, &mut faults);
@@ -322,11 +323,13 @@ pub fn compile(
     Ok(model)
 }
 
-/// For tests: a resource that refers to no other.
+/// For tests: a resource that refers to no other, with a route.
 #[cfg(test)]
 pub fn alone(name: &str, spec: &Resource, dialect: Dialect, production: bool) -> Result<Model, Vec<Fault>> {
     let resources = crate::config::named::Named::default();
-    compile((name, spec), Others { resources: &resources }, dialect, production)
+    let routes = serde_yaml::from_str(&format!("{name}: {{ path: /{name}, resource: {name} }}")).expect("a route");
+    let served = served::Served::of(&routes);
+    compile((name, spec), Others { resources: &resources, served: &served }, dialect, production)
 }
 
 fn table(name: String, spec: &Resource, fields: &[Field], mut indexes: Vec<Index>) -> Table {
@@ -336,7 +339,7 @@ fn table(name: String, spec: &Resource, fields: &[Field], mut indexes: Vec<Index
         kind: field.kind.column(),
         default: field.default.as_ref().and_then(|source| match source {
             // There may be no such item, and a store that checks does not fill a column with it.
-            super::field::Source::Constant(constant) if field.reference.is_none() => literal(constant),
+            super::field::Source::Constant(constant) if field.reference.is_none() => constant.literal(),
             _ => None,
         }),
         required: !field.nullable,
@@ -363,16 +366,6 @@ fn table(name: String, spec: &Resource, fields: &[Field], mut indexes: Vec<Index
         }
     }
     Table { name, id, id_counts: spec.id.r#type == IdKind::Integer, columns, indexes }
-}
-
-/// A constant as SQL text. It comes from the configuration, never from a request.
-fn literal(constant: &Param) -> Option<String> {
-    match constant {
-        Param::Null => None,
-        Param::Integer(number) => Some(number.to_string()),
-        Param::Real(number) => Some(format!("{number:?}")),
-        Param::Text(text) => Some(format!("'{}'", text.replace('\'', "''"))),
-    }
 }
 
 /// The `Allow` values of collection and item (RFC 9110 section 10.2.1).

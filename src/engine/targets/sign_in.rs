@@ -46,8 +46,11 @@ impl RouteTarget for Target<'_> {
         let model = with.models.iter().find(|(name, _)| *name == self.settings.resource).map(|(_, model)| model);
         let resource = with.document.resources.get(&self.settings.resource);
         let written = resource.and_then(|resource| resource.fields.get(&self.settings.password));
-        let claims = model.map(|model| sign_in::warnings(self.settings, model, written)).unwrap_or_default();
-        claims.into_iter().chain(self.hindered(with)).collect()
+        let settable = model.zip(resource).map(|(model, resource)| {
+            let is_served = |operation| with.served.takes((&self.settings.resource, resource), operation);
+            sign_in::warnings(self.settings, model, written, &is_served)
+        });
+        settable.unwrap_or_default().into_iter().chain(self.hindered(with)).collect()
     }
 
     fn plan(&self, _: &Document) -> PlannedTarget {

@@ -17,6 +17,7 @@ use crate::resource::access::{Columns, Operand, Rule, Where};
 use crate::resource::claim::{TIMES_FIT, claim_name, meant, never_fits, unknown_word};
 use crate::resource::field::Field;
 use crate::resource::field_type::FieldType;
+use crate::resource::model::others::Others;
 use crate::resource::operator::{OPERATORS, fits, operator_named, operator_word};
 use crate::resource::predicate::{Column, Comparison};
 use gatewright_sdk::{Code, Fault};
@@ -65,10 +66,10 @@ struct RuleCompiler<'a> {
 }
 
 pub(super) fn compile(
-    spec: &Resource,
+    (name, spec): (&str, &Resource),
     fields: &[Field],
     operations: &[Operation],
-    production: bool,
+    (others, production): (Others<'_>, bool),
     faults: &mut Vec<Fault>,
     warnings: &mut Vec<Fault>,
 ) -> Rules {
@@ -126,7 +127,8 @@ pub(super) fn compile(
     dedup(faults);
     dedup(warnings);
     public_claims(spec, &rules, faults);
-    public_writes(access, operations, production, faults, warnings);
+    let open = operations.iter().copied().filter(|operation| others.served.takes((name, spec), *operation));
+    public_writes(access, &open.collect::<Vec<_>>(), production, faults, warnings);
     rules
 }
 

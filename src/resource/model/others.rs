@@ -2,12 +2,14 @@
 
 use crate::config::document::resource::{Field, FieldKind, OnDelete, Resource};
 use crate::config::named::Named;
+use crate::resource::model::served::Served;
 use std::collections::BTreeSet;
 
-/// All resources of the document.
+/// All resources of the document, and the routes to them.
 #[derive(Clone, Copy)]
 pub struct Others<'a> {
     pub resources: &'a Named<Resource>,
+    pub served: &'a Served<'a>,
 }
 
 impl<'a> Others<'a> {

@@ -192,24 +192,32 @@ fn times(settings: &SignIn) -> Option<Fault> {
 }
 
 /// Claims that give permissions, and fields that decide who may sign in, which callers can set themselves; and a password that they can
-/// change without the current one, unless `written` is what the file says about the field.
-pub fn warnings(settings: &SignIn, model: &Model, written: Option<&WrittenField>) -> Vec<Fault> {
+/// change without the current one, unless `written`, what the file says about the field, allows it. `is_served` says whether a route
+/// of the accounts takes such requests.
+pub fn warnings(
+    settings: &SignIn,
+    model: &Model,
+    written: Option<&WrittenField>,
+    is_served: &dyn Fn(Operation) -> bool,
+) -> Vec<Fault> {
     let fault = |path: String, name: &str, message: String| {
         let help = format!("add `hidden: true` or `read_only: true` to the field `{name}` of `{}`", model.name);
         Fault::new(path, message).code(Code::SIGN_IN_CLAIM).help(help)
     };
     let claim = |(claim, name): (&str, &String)| {
         let is_powerful = POWERFUL.contains(&claim.to_ascii_lowercase().as_str());
-        let who = is_powerful.then(|| who_sets(model, name)).flatten()?;
+        let who = is_powerful.then(|| who_sets(model, name, is_served)).flatten()?;
         let message = format!("{who} can set `{name}`, and so choose the claim `{claim}` of their tokens");
         Some(fault(format!("token.claims.{claim}"), name, message))
     };
     let condition = |(name, _): (&str, &Value)| {
-        let message = format!("{} can set `{name}`, and so decide whether they may sign in", who_sets(model, name)?);
+        let message =
+            format!("{} can set `{name}`, and so decide whether they may sign in", who_sets(model, name, is_served)?);
         Some(fault(format!("where.{name}"), name, message))
     };
     let claims = settings.token.claims.iter().filter_map(claim);
-    let password = written.filter(|field| field.accept_on.is_none()).and_then(|_| password_of_holders(settings, model));
+    let password = written.filter(|field| field.accept_on.is_none() && is_served(Operation::Update));
+    let password = password.and_then(|_| password_of_holders(settings, model));
     claims.chain(settings.r#where.iter().filter_map(condition)).chain(password).collect()
 }
 
@@ -237,13 +245,14 @@ fn may_update(model: &Model, field: &Field) -> bool {
 }
 
 /// Who can set the field of their own account without any permission.
-fn who_sets(model: &Model, name: &str) -> Option<&'static str> {
+fn who_sets(model: &Model, name: &str, is_served: &dyn Fn(Operation) -> bool) -> Option<&'static str> {
     let field = model.fields.get(model.position(name)?)?;
     if field.hidden || field.read_only {
         return None;
     }
-    let creates = field.creates && model.demand(Operation::Create).is_some_and(|demand| demand < Demand::Identity);
-    match (creates, may_update(model, field)) {
+    let signs_up = || model.demand(Operation::Create).is_some_and(|demand| demand < Demand::Identity);
+    let creates = field.creates && is_served(Operation::Create) && signs_up();
+    match (creates, is_served(Operation::Update) && may_update(model, field)) {
         (true, _) => Some("anyone who signs up"),
         (false, true) => Some("users who may change their own item"),
         (false, false) => None,

@@ -3,6 +3,7 @@
 use super::world::*;
 use super::*;
 use crate::resource::model::others::Others;
+use crate::resource::model::served::Served;
 use serde_json::json;
 
 const DESK: &str = r#"
@@ -143,7 +144,12 @@ fn exceptions_name_callers_and_no_items() {
         );
         let spec: Resource = serde_yaml::from_str(&yaml).unwrap();
         let resources = crate::config::named::Named::default();
-        let compiled = model::compile(("notes", &spec), Others { resources: &resources }, Dialect::Sqlite, false);
+        let compiled = model::compile(
+            ("notes", &spec),
+            Others { resources: &resources, served: &Served::default() },
+            Dialect::Sqlite,
+            false,
+        );
         let faults: Vec<_> =
             compiled.err().unwrap().iter().map(|fault| format!("{}: {}", fault.path, fault.message)).collect();
         assert_eq!(faults, [text], "{except}");

@@ -4,6 +4,7 @@ use super::migrations::{empty, migrate, serve_on, sql};
 use super::world::*;
 use super::*;
 use crate::resource::model::others::Others;
+use crate::resource::model::served::Served;
 use crate::resource::store::{By, Orders};
 use serde_json::json;
 
@@ -120,7 +121,12 @@ fn faults(access: &str, field: &str) -> Vec<String> {
     );
     let resources = crate::config::named::Named::default();
     let spec: Resource = serde_yaml::from_str(&yaml).unwrap();
-    let compiled = model::compile(("notes", &spec), Others { resources: &resources }, Dialect::Sqlite, false);
+    let compiled = model::compile(
+        ("notes", &spec),
+        Others { resources: &resources, served: &Served::default() },
+        Dialect::Sqlite,
+        false,
+    );
     compiled.err().unwrap_or_default().into_iter().map(|fault| format!("{}: {}", fault.path, fault.message)).collect()
 }
 
@@ -159,7 +165,12 @@ fn a_field_that_makes_one_owner_of_several_is_a_fault() {
         );
         let resources = crate::config::named::Named::default();
         let spec: Resource = serde_yaml::from_str(&yaml).unwrap();
-        let compiled = model::compile(("notes", &spec), Others { resources: &resources }, Dialect::Sqlite, false);
+        let compiled = model::compile(
+            ("notes", &spec),
+            Others { resources: &resources, served: &Served::default() },
+            Dialect::Sqlite,
+            false,
+        );
         let faults = compiled.err().unwrap_or_default();
         assert!(faults.iter().all(|fault| fault.code.to_string() == "GW0627" && fault.help.is_some()), "{faults:?}");
         faults.into_iter().map(|fault| format!("{}: {}", fault.path, fault.message)).collect::<Vec<_>>()

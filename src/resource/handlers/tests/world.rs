@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::named::Named;
 use crate::resource::model::others::Others;
+use crate::resource::model::served::Served;
 use crate::resource::store::By;
 
 /// The resources of one document, by name, all in the same store.
@@ -18,7 +19,8 @@ pub fn models(yaml: &str, url: &str) -> Vec<(String, Arc<Model>)> {
     let resources: Named<Resource> = serde_yaml::from_str(yaml).unwrap();
     let dialect = if url.starts_with("postgres") { Dialect::Postgres } else { Dialect::Sqlite };
     let compiled = resources.iter().map(|(name, spec)| {
-        let model = model::compile((name, spec), Others { resources: &resources }, dialect, false);
+        let model =
+            model::compile((name, spec), Others { resources: &resources, served: &Served::default() }, dialect, false);
         (name.to_owned(), Arc::new(model.unwrap_or_else(|faults| panic!("{faults:?}"))))
     });
     compiled.collect()

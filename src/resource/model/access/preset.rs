@@ -16,7 +16,7 @@ use serde_json::Value;
 /// The key of rules that only a preset has made.
 pub(super) const KEY: &str = "access.preset";
 /// The claim with the account of a caller.
-const SUBJECT: &str = "sub";
+pub(super) const SUBJECT: &str = "sub";
 
 /// A preset, compiled: to whom each item belongs.
 #[derive(Clone)]

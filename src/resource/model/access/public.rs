@@ -24,7 +24,7 @@ pub(super) fn public_claims(spec: &Resource, rules: &Rules, faults: &mut Vec<Fau
     }
 }
 
-/// `create: public` is explicit; `default: public` may be intended for reads only.
+/// `create: public` is explicit; `default: public` may be intended for reads only. `operations` are those that requests reach.
 pub(super) fn public_writes(
     access: &Access,
     operations: &[Operation],
