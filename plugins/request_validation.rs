@@ -3,6 +3,7 @@
 mod body;
 mod described;
 mod formats;
+mod invalid;
 mod json;
 mod keywords;
 mod media;
@@ -13,6 +14,7 @@ mod tests;
 use self::body::Validates;
 use self::described::Described;
 use self::formats::Formats;
+use self::invalid::Unusable;
 use gatewright_openapi::parts;
 use gatewright_sdk::{
     ByteSize, CheckContext, Code, Compiled, Contract, Detail, Fault, NamedFile, Plugin, RequestMethod, Traits,
@@ -160,20 +162,18 @@ impl BodySchema {
             let fault = Fault::new(at, format!("{named}: {message}")).code(Code::VALIDATION_SCHEMA);
             fault.help("write `#/$defs/NAME`, and no reference that leads back to itself")
         })?;
-        let ignored = keywords::unknown(&schema).into_iter().map(|keywords::Unknown { path, help }| {
-            let message =
-                format!("{named}: `{}` is not a keyword of JSON Schema, and has no effect", path.escape_debug());
+        let ignored = keywords::ignored(&schema, formats).into_iter().map(|keywords::Ignored { path, why, help }| {
             let inline = self.schema.is_some();
             let place = if inline { format!("{at}.{path}") } else { at.to_owned() };
-            Fault::new(place, message).code(Code::VALIDATION_SCHEMA).help(help)
+            Fault::new(place, format!("{named}: {why}")).code(Code::VALIDATION_SCHEMA).help(help)
         });
         let ignored = ignored.collect();
         let mut schema = schema;
         parts::each(&mut schema, &mut |part| formats::bound(part, formats));
-        let built = formats::validator(&schema, formats).map_err(|error| {
-            Fault::new(at, format!("{named} is not a valid JSON Schema{error}"))
-                .code(Code::VALIDATION_SCHEMA)
-                .help("write draft 2020-12; patterns have no look-around and no back-references")
+        let built = formats::validator(&schema, formats).map_err(|Unusable { why, help }| {
+            let fault =
+                Fault::new(at, format!("{named} is not a valid JSON Schema{why}")).code(Code::VALIDATION_SCHEMA);
+            fault.help(help.unwrap_or_else(|| "write it as draft 2020-12 of JSON Schema defines it".to_owned()))
         })?;
         Ok((built, ignored))
     }
@@ -218,10 +218,14 @@ fn detail(error: &ValidationError<'_>) -> Detail {
         let name = name.replace('~', "~0").replace('/', "~1");
         return Detail::at(&format!("{pointer}/{name}"), "required", "is required");
     }
-    let message = match error.kind() {
-        ValidationErrorKind::Format { format } => format!("value does not have the format {format}"),
-        _ => error.masked().to_string(),
-    };
-    let message: String = message.chars().take(256).collect();
-    Detail::at(pointer, error.kind().keyword().to_owned(), message)
+    let format = |format: &str| Detail::at(pointer, "format", format!("value does not have the format {format}"));
+    match error.kind() {
+        ValidationErrorKind::Format { format: name } => format(name),
+        // The only keyword of the gateway.
+        ValidationErrorKind::Custom { message: name, .. } => format(name),
+        _ => {
+            let message: String = error.masked().to_string().chars().take(256).collect();
+            Detail::at(pointer, error.kind().keyword().to_owned(), message)
+        }
+    }
 }

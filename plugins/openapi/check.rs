@@ -189,19 +189,7 @@ fn every_part(document: &Value) -> Result<(), Flaw> {
             Some(_) => Err(Flaw::new(format!("`{}` is not an object", at.key("discriminator")), LINT)),
         }
     };
-    let components = document.get("components").and_then(Value::as_object);
-    let at = Place::root("components");
-    for (kind, named) in components.into_iter().flatten().filter(|(kind, _)| !kind.starts_with("x-")) {
-        let at = at.key(kind);
-        for (name, value) in named.as_object().into_iter().flatten() {
-            parts::each_at(value, &at.key(name), &mut look)?;
-        }
-    }
-    let at = Place::root("paths");
-    for (path, item) in document.get("paths").and_then(Value::as_object).into_iter().flatten() {
-        parts::each_at(item, &at.key(path), &mut look)?;
-    }
-    Ok(())
+    parts::every(document, &mut look)
 }
 
 /// The values of a discriminator lead to schemas of the file.

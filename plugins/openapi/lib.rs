@@ -19,6 +19,7 @@ pub use place::Place;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
 use std::path::Path;
 use url::Url;
 
@@ -87,6 +88,15 @@ impl Spec {
     /// The whole document.
     pub const fn document(&self) -> &Value {
         &self.document
+    }
+
+    /// Calls `visit` with each object of its paths and components, and the place of the object.
+    pub fn each(&self, visit: &mut impl FnMut(&Place<'_>, &Map<String, Value>)) {
+        let mut all = |at: &Place<'_>, object: &Map<String, Value>| {
+            visit(at, object);
+            Ok::<(), Infallible>(())
+        };
+        let Ok(()) = parts::every(&self.document, &mut all);
     }
 
     /// The paths, and what is at each.

@@ -44,8 +44,28 @@ pub fn each(value: &mut Value, visit: &mut impl FnMut(&mut Map<String, Value>)) 
     }
 }
 
-/// The same for reading, with the place of each.
-pub(crate) fn each_at<'a, E>(
+/// Calls `visit` with each object of a document that is described, and its place.
+pub(crate) fn every<'a, E>(
+    document: &'a Value,
+    visit: &mut impl FnMut(&Place<'_>, &'a Map<String, Value>) -> Result<(), E>,
+) -> Result<(), E> {
+    let components = document.get("components").and_then(Value::as_object);
+    let at = Place::root("components");
+    for (kind, named) in components.into_iter().flatten().filter(|(kind, _)| !kind.starts_with("x-")) {
+        let at = at.key(kind);
+        for (name, value) in named.as_object().into_iter().flatten() {
+            each_at(value, &at.key(name), visit)?;
+        }
+    }
+    let at = Place::root("paths");
+    for (path, item) in document.get("paths").and_then(Value::as_object).into_iter().flatten() {
+        each_at(item, &at.key(path), visit)?;
+    }
+    Ok(())
+}
+
+/// The same as `each` for reading, with the place of each object.
+fn each_at<'a, E>(
     value: &'a Value,
     at: &Place<'_>,
     visit: &mut impl FnMut(&Place<'_>, &'a Map<String, Value>) -> Result<(), E>,

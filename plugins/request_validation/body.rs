@@ -63,11 +63,11 @@ impl Validates {
 }
 
 /// Why the body is not JSON in UTF-8 that everyone reads alike.
-fn media_problem(request: &Request) -> Option<&'static str> {
-    const MEDIA: &str = "Content-Type must be application/json";
-    match media::of(request, MEDIA) {
+fn media_problem(request: &Request) -> Option<String> {
+    let expected = || "Content-Type must be application/json, or end with +json".to_owned();
+    match media::of(request, expected) {
         Err(message) => Some(message),
-        Ok(media) if !media::is_json(&media.essence) => Some(MEDIA),
-        Ok(media) => media.foreign.then_some(media::CHARSET),
+        Ok(media) if !media::is_json(&media.essence) => Some(expected()),
+        Ok(media) => media.foreign.then(|| media::CHARSET.to_owned()),
     }
 }

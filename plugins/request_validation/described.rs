@@ -17,6 +17,7 @@ use self::parameter::Sent;
 use self::paths::Paths;
 use self::schema::Schemas;
 use super::formats::Formats;
+use super::invalid::Unusable;
 use super::{keywords, zero};
 use gatewright_openapi::members::Kind;
 use gatewright_openapi::{METHODS, Place, Spec, shape};
@@ -26,6 +27,7 @@ use gatewright_sdk::{
 use http::{HeaderValue, Method};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// The description of the API that requests must match.
@@ -75,12 +77,12 @@ impl Described {
             .map_err(|flaw| vec![fault(format!("`{file}`: {}", flaw.message), flaw.help)])?;
         let (mut paths, mut faults, mut schemas) = (Paths::default(), Vec::new(), Schemas::new(&spec, formats));
         let mut warnings: Vec<Fault> =
-            ignored(&spec).map(|(message, help)| fault(format!("`{file}`: {message}"), &help)).collect();
+            ignored(&spec, formats).map(|(message, help)| fault(format!("`{file}`: {message}"), &help)).collect();
         for (path, item) in spec.paths() {
             let root = Place::root("paths");
             let place = root.key(path);
-            if paths::is_ambiguous(&format!("{}{}", spec.base(), shape::shape(path))) {
-                warnings.push(fault(format!("`{file}`: `{place}` {UNREACHABLE}"), ELSEWHERE));
+            if let Some((why, help)) = paths::unreachable(&format!("{}{}", spec.base(), shape::shape(path))) {
+                warnings.push(fault(format!("`{file}`: `{place}` is never reached: {why}"), help));
             }
             let names: Vec<&str> = shape::names(path).collect();
             let mut here = Item::default();
@@ -98,9 +100,9 @@ impl Described {
                             fault(format!("`{file}`: `{place}{at}`: {why}"), "forms for it pass unchecked")
                         }));
                     }
-                    Err((at, message)) => {
-                        let message = format!("`{file}`: `{place}{at}`: {message}");
-                        faults.push(fault(message, "requests for it cannot be validated: describe it in another way"));
+                    Err((at, Unusable { why, help })) => {
+                        let help = help.as_deref().unwrap_or(OTHERWISE);
+                        faults.push(fault(format!("`{file}`: `{place}{at}`: {why}"), help));
                     }
                 }
             }
@@ -119,20 +121,27 @@ struct Read {
     warnings: Vec<Fault>,
 }
 
-const UNREACHABLE: &str = "is never reached: paths with `;`, an encoded slash or an empty segment get 400, because servers read \
-                           them differently";
-const ELSEWHERE: &str = "describe another path, or serve this one by a route without this plugin";
+const OTHERWISE: &str = "requests for it cannot be validated: describe it in another way";
 
 /// What has no effect because it is misspelled, and what to do about it.
-fn ignored(spec: &Spec) -> impl Iterator<Item = (String, String)> {
-    spec.unknown().iter().map(|unknown| {
+fn ignored(spec: &Spec, formats: Formats) -> impl Iterator<Item = (String, String)> {
+    let mut misspelled = Vec::new();
+    if formats == Formats::Check {
+        spec.each(&mut |at, part| {
+            let format = part.get("format").and_then(Value::as_str);
+            let found = format.and_then(|format| keywords::misspelled(&|| at.key("format").to_string(), format));
+            misspelled.extend(found);
+        });
+    }
+    let unknown = spec.unknown().iter().map(|unknown| {
         let language = if unknown.kind == Kind::Schema { "a keyword of JSON Schema" } else { "part of OpenAPI" };
         let help = match unknown.kind {
             Kind::Schema => keywords::help(&unknown.name),
             _ => keywords::did_you_mean(&unknown.name, unknown.known()),
         };
         (format!("`{}` is not {language}, and has no effect", unknown.place), help)
-    })
+    });
+    unknown.chain(misspelled)
 }
 
 /// The operations of one path.

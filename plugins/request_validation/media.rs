@@ -3,6 +3,9 @@
 use gatewright_sdk::Request;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 
+/// What is wrong with a body that is compressed: it is not unpacked here.
+pub const ENCODING: &str = "Content-Encoding must be identity, or absent";
+
 /// What is wrong with JSON that is not in UTF-8.
 pub const CHARSET: &str = "The charset of JSON must be UTF-8";
 
@@ -28,20 +31,20 @@ pub struct Media {
 /// The media type of a request. Servers would read several differently.
 ///
 /// # Errors
-/// Why there is none that everyone reads alike.
-pub fn of(request: &Request, expected: &'static str) -> Result<Media, &'static str> {
+/// Why there is none that everyone reads alike: `expected` says which one there must be.
+pub fn of(request: &Request, expected: impl Fn() -> String) -> Result<Media, String> {
     let headers = request.headers();
     if headers.get_all(CONTENT_ENCODING).iter().any(|value| !value.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Err("Content-Encoding must be identity, or absent");
+        return Err(ENCODING.to_owned());
     }
     let mut types = headers.get_all(CONTENT_TYPE).iter();
-    let (Some(only), None) = (types.next(), types.next()) else { return Err(expected) };
-    let text = only.to_str().map_err(|_| expected)?.to_ascii_lowercase();
+    let (Some(only), None) = (types.next(), types.next()) else { return Err(expected()) };
+    let text = only.to_str().map_err(|_| expected())?.to_ascii_lowercase();
     // A comma separates several types, of which some servers take the last one.
     let (essence, parameters) = text.split_once(';').unwrap_or((&text, ""));
     let essence = essence.trim_matches([' ', '\t']);
     if !is_type(essence) || parameters.contains(',') {
-        return Err(expected);
+        return Err(expected());
     }
     let foreign = parameters.split(';').any(is_foreign);
     Ok(Media { essence: essence.to_owned(), foreign })
@@ -105,7 +108,7 @@ mod tests {
         let read = |value: &str| {
             let request = http::Request::builder().header(CONTENT_TYPE, value);
             let request = request.body(gatewright_sdk::Body::empty()).unwrap();
-            of(&request, "").map(|media| (media.essence, media.foreign)).ok()
+            of(&request, String::new).map(|media| (media.essence, media.foreign)).ok()
         };
         for value in [
             "",

@@ -135,6 +135,40 @@ fn names_that_are_not_keywords_are_warnings_with_their_place() {
 }
 
 #[test]
+fn a_misspelled_format_is_a_warning_with_its_place() {
+    let schema = json!({ "properties": {
+        "id": { "type": "integer", "format": "int46" },
+        "format": { "format": "phone", "default": { "format": "int46" } },
+    } });
+    let compiled = compile::<RequestValidation>(json!({ "body": { "schema": schema } }), false);
+    let found: Vec<_> = compiled.warnings.iter().map(|warning| (&*warning.path, &*warning.message)).collect();
+    let message = "`schema`: `properties.id.format`: `int46` is not a format that is known, so it is not checked";
+    assert_eq!(found, [("body.schema.properties.id.format", message)]);
+    assert_eq!(compiled.warnings[0].help.as_deref(), Some("did you mean `int64`?"));
+    let ignored = json!({ "body": { "schema": schema }, "formats": "ignore" });
+    assert_eq!(compile::<RequestValidation>(ignored, false).warnings, []);
+}
+
+#[tokio::test]
+async fn a_body_of_another_type_is_told_which_ones_there_are() {
+    let door = door(json!({ "schema": order() }));
+    for media in ["", "text/plain", "application/json, text/plain"] {
+        let body = send(&door, "POST", media, "x").await.2;
+        assert_eq!(body["message"], json!("Content-Type must be application/json, or end with +json"), "{media}");
+    }
+}
+
+#[tokio::test]
+async fn a_number_out_of_the_range_of_its_format_is_rejected() {
+    let door = door(json!({ "schema": { "properties": { "id": { "type": "integer", "format": "int64" } } } }));
+    let json = "application/json";
+    assert_eq!(send(&door, "POST", json, r#"{"id":-9223372036854775808}"#).await.0, 200);
+    let (status, _, body) = send(&door, "POST", json, r#"{"id":-9223372036854775809}"#).await;
+    let detail = json!([{ "field": "id", "code": "format", "message": "value does not have the format int64" }]);
+    assert_eq!((status, &body["details"]), (400, &detail));
+}
+
+#[test]
 fn a_schema_file_with_a_key_that_occurs_twice_is_a_fault() {
     let file = std::env::temp_dir().join(format!("schema-{}.json", std::process::id()));
     std::fs::write(&file, r#"{ "type": "object", "required": ["id"], "required": [] }"#).unwrap();
@@ -152,7 +186,7 @@ fn a_plugin_without_one_valid_schema_is_a_fault() {
         (json!({ "body": { "schema_file": "Cargo.toml" } }), "body.schema_file: `Cargo.toml` is not valid JSON"),
         (
             json!({ "body": { "schema": { "type": "text" } } }),
-            "body.schema: `schema` is not a valid JSON Schema at `/type`",
+            "body.schema: `schema` is not a valid JSON Schema at `/type`: `text` is not a type of JSON",
         ),
         (
             json!({ "body": { "schema": { "$ref": "https://a.example/b" } } }),

@@ -4,6 +4,7 @@ use super::form::{FORM, Form};
 use super::names::Names;
 use super::parameter::{Parameter, Sent};
 use super::schema::Schemas;
+use crate::request_validation::invalid::Unusable;
 use crate::request_validation::{MOST, faults, json, media};
 use gatewright_openapi::Spec;
 use gatewright_sdk::{ByteSize, Detail, Problem, Request, WholeBody};
@@ -58,14 +59,16 @@ impl Operation {
         (item, operation): (&Map<String, Value>, &Map<String, Value>),
         names: &[&str],
         schemas: &mut Schemas<'_>,
-    ) -> Result<(Self, Unread), (String, String)> {
+    ) -> Result<(Self, Unread), (String, Unusable)> {
         let mut parameters = Vec::new();
         for given in spec.parameters(item, operation) {
             let name = spec.resolved(given).get("name").and_then(Value::as_str).unwrap_or_default();
             let parameter = Parameter::new(spec, given, names, schemas);
-            let parameter = parameter
-                .map_err(|why| ("/parameters".to_owned(), format!("parameter `{}`: {why}", name.escape_debug())));
-            parameters.extend(parameter?);
+            let at = |Unusable { why, help }| {
+                let why = format!("parameter `{}`: {why}", name.escape_debug());
+                ("/parameters".to_owned(), Unusable { why, help })
+            };
+            parameters.extend(parameter.map_err(at)?);
         }
         let mut query = Names::default();
         parameters.iter().for_each(|parameter| parameter.name(&mut query));
@@ -74,7 +77,10 @@ impl Operation {
         let body = body.map(|body| Body::new(spec, body, schemas, &mut unread)).transpose();
         let at =
             |(media, why): (String, String)| ("/requestBody".to_owned(), format!("`{}`: {why}", media.escape_debug()));
-        let body = body.map_err(at)?;
+        let body = body.map_err(|(media, Unusable { why, help })| {
+            let (place, why) = at((media, why));
+            (place, Unusable { why, help })
+        })?;
         Ok((Self { parameters, names: query, body }, unread.into_iter().map(at).collect()))
     }
 
@@ -84,7 +90,7 @@ impl Operation {
         if !request.headers().contains_key(CONTENT_TYPE) {
             return true;
         }
-        let Ok(media) = media::of(request, "") else { return false };
+        let Ok(media) = media::of(request, String::new) else { return false };
         !media.foreign && body.of(&media.essence).is_some_and(|content| content.reading(&media.essence).is_some())
     }
 
@@ -133,11 +139,14 @@ impl Body {
         body: &Value,
         schemas: &mut Schemas<'_>,
         unread: &mut Unread,
-    ) -> Result<Self, (String, String)> {
+    ) -> Result<Self, (String, Unusable)> {
         let required = match body.get("required") {
             None => false,
             Some(Value::Bool(required)) => *required,
-            Some(_) => return Err(("required".to_owned(), "must be `true` or `false`, without quotes".to_owned())),
+            Some(_) => {
+                let why = "must be `true` or `false`, without quotes".to_owned();
+                return Err(("required".to_owned(), why.into()));
+            }
         };
         let mut content = Vec::new();
         for (media, described) in body.get("content").and_then(Value::as_object).into_iter().flatten() {
@@ -167,14 +176,20 @@ impl Body {
         fitting.max_by_key(|(fit, _)| *fit).map(|(_, content)| content)
     }
 
+    /// The media types that it can have, for a client that sent another one.
+    fn expected(&self) -> String {
+        let known: Vec<&str> = self.content.iter().map(|content| &*content.range).collect();
+        match known.as_slice() {
+            [] => "This operation takes no media type".to_owned(),
+            [only] => format!("Content-Type must be {only}"),
+            _ => format!("Content-Type must be one of: {}", known.join(", ")),
+        }
+    }
+
     fn check(&self, request: &Request, max: ByteSize) -> Result<Vec<Detail>, Box<Problem>> {
         let refuse = |message: String| Problem::unsupported_media_type(message).log_reason("media_type");
-        let media = media::of(request, "Content-Type must be one that this operation takes");
-        let media = media.map_err(|message| refuse(message.to_owned()))?;
-        let Some(content) = self.of(&media.essence) else {
-            let known = self.content.iter().map(|content| &*content.range).collect::<Vec<_>>().join(", ");
-            return Err(refuse(format!("Content-Type must be one of: {known}")).into());
-        };
+        let media = media::of(request, || self.expected()).map_err(refuse)?;
+        let Some(content) = self.of(&media.essence) else { return Err(refuse(self.expected()).into()) };
         let Some(reading) = content.reading(&media.essence) else { return Ok(Vec::new()) };
         if media.foreign {
             let charset = if matches!(reading, Reading::Json(_)) { media::CHARSET } else { CHARSET };

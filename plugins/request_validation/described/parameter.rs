@@ -4,6 +4,7 @@ use super::kinds::Kinds;
 use super::names::{self, Names};
 use super::pairs;
 use super::schema::Schemas;
+use crate::request_validation::invalid::Unusable;
 use crate::request_validation::{MOST, faults, json, media};
 use gatewright_openapi::Spec;
 use gatewright_sdk::{Detail, Request};
@@ -65,12 +66,17 @@ impl Parameter {
     ///
     /// # Errors
     /// What is not supported.
-    pub fn new(spec: &Spec, given: &Value, names: &[&str], schemas: &mut Schemas<'_>) -> Result<Option<Self>, String> {
+    pub fn new(
+        spec: &Spec,
+        given: &Value,
+        names: &[&str],
+        schemas: &mut Schemas<'_>,
+    ) -> Result<Option<Self>, Unusable> {
         let given = spec.resolved(given);
         let text = |key: &str| given.get(key).and_then(Value::as_str).unwrap_or_default();
         let yes = |key: &str| given.get(key) == Some(&Value::Bool(true));
         if given.get("required").is_some_and(|required| !required.is_boolean()) {
-            return Err("`required` must be `true` or `false`, without quotes".to_owned());
+            return Err("`required` must be `true` or `false`, without quotes".to_owned().into());
         }
         let name = text("name");
         let (place, usual) = match text("in") {
@@ -82,7 +88,7 @@ impl Parameter {
             "header" if ELSEWHERE.iter().any(|known| name.eq_ignore_ascii_case(known)) => return Ok(None),
             "header" => match HeaderName::from_bytes(name.as_bytes()) {
                 Ok(name) => (Place::Header(name), "simple"),
-                Err(_) => return Err("its name is not a valid header name".to_owned()),
+                Err(_) => return Err("its name is not a valid header name".to_owned().into()),
             },
             _ => (Place::Cookie, "form"),
         };
@@ -104,7 +110,9 @@ impl Parameter {
                     (Place::Query, "spaceDelimited") => Style::Joined(' '),
                     (Place::Query, "pipeDelimited") => Style::Joined('|'),
                     (Place::Query, "deepObject") => Style::Deep,
-                    (_, other) => return Err(format!("the style `{}` is not supported there", other.escape_debug())),
+                    (_, other) => {
+                        return Err(format!("the style `{}` is not supported there", other.escape_debug()).into());
+                    }
                 };
                 let schema = given.get("schema");
                 (Reading::of(spec, schema, style), schema)

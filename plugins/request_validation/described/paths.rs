@@ -55,6 +55,32 @@ pub fn is_ambiguous(path: &str) -> bool {
     path.split('/').any(decoded)
 }
 
+/// Why no request comes to a path of a description, whose parameters have no names, and what to do about it.
+pub fn unreachable(path: &str) -> Option<(&'static str, &'static str)> {
+    const ELSEWHERE: &str = "describe another path, or serve this one by a route without this plugin";
+    let segments = || path.split('/').map(|segment| percent_decode_str(segment).collect::<Vec<u8>>());
+    let is_refused = |byte: &u8| byte.is_ascii_control() || *byte == b'\\';
+    if path.contains('?') {
+        return Some(("a path ends in front of a `?`", "describe what follows as parameters, with `in: query`"));
+    }
+    if path.contains('#') {
+        return Some(("clients do not send what follows a `#`", "remove it from the path"));
+    }
+    if segments().any(|segment| matches!(&*segment, b"." | b"..")) {
+        return Some(("paths with a segment `.` or `..` get 400", "describe the path that it leads to"));
+    }
+    if segments().flatten().any(|byte| is_refused(&byte)) {
+        return Some(("paths with a backslash or a control character get 400", ELSEWHERE));
+    }
+    if path.contains("}{") {
+        return Some(("nothing says where the first of two parameters ends", "write a text between them"));
+    }
+    is_ambiguous(path).then_some((
+        "paths with `;`, an encoded slash or an empty segment get 400, because servers read them differently",
+        ELSEWHERE,
+    ))
+}
+
 /// Whether a text has an escape of a character that needs none, or that would change the path. `%20` may be what it says.
 fn is_encoded(text: &[u8]) -> bool {
     let meant = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/;%\\".contains(&byte);

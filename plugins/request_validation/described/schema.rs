@@ -2,6 +2,7 @@
 
 use super::ways;
 use crate::request_validation::formats::{self, Formats};
+use crate::request_validation::invalid::Unusable;
 use gatewright_openapi::{Reference, Spec, parts};
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
@@ -61,7 +62,7 @@ impl<'a> Schemas<'a> {
     ///
     /// # Errors
     /// Why there is none.
-    pub fn validator(&mut self, schema: &Value) -> Result<Arc<Validator>, String> {
+    pub fn validator(&mut self, schema: &Value) -> Result<Arc<Validator>, Unusable> {
         let reference =
             schema.get("$ref").and_then(Value::as_str).filter(|_| schema.as_object().is_some_and(|all| all.len() == 1));
         if let Some(known) = reference.and_then(|reference| self.made.get(reference)) {
@@ -72,7 +73,10 @@ impl<'a> Schemas<'a> {
         ways::check(schema, &target)?;
         let whole = self.whole(schema)?;
         let built = formats::validator(&whole, self.formats);
-        let built = built.map_err(|error| format!("the schema is not valid{error}"))?;
+        let built = built.map_err(|Unusable { why, help }| {
+            let why = format!("the schema is not valid{why}");
+            Unusable { why, help }
+        })?;
         let built = Arc::new(built);
         if let Some(reference) = reference {
             self.made.insert(reference.to_owned(), Arc::clone(&built));

@@ -1,6 +1,7 @@
 //! Requests that are validated against a description.
 
 mod forms;
+mod messages;
 mod warnings;
 mod ways_around;
 

@@ -88,6 +88,21 @@ fn paths_that_are_never_reached_are_warnings() {
         ("/", "/a//b", false),
         ("/", "/a%20b", true),
         ("/v1;x", "/a", false),
+        ("/", "/a/../b", false),
+        ("/", "/a/%2e%2E/b", false),
+        ("/", "/./a", false),
+        ("/", "/{id}/..", false),
+        ("/", "/a?x=1", false),
+        ("/", "/a#x", false),
+        ("/", "/a\\b", false),
+        ("/", "/a%5Cb", false),
+        ("/", "/a%09b", false),
+        ("/", "/{id}{id}", false),
+        ("/", "/a/..b", true),
+        ("/", "/.well-known/a", true),
+        ("/", "/a%3Fb", true),
+        ("/", "/{id}.json", true),
+        ("/", "/caf\u{e9}", true),
     ] {
         let parameters = if path.contains('{') { "[{ name: id, in: path, required: true }]" } else { "[]" };
         let content = format!(
@@ -95,9 +110,58 @@ fn paths_that_are_never_reached_are_warnings() {
         );
         let found = warnings(&content);
         assert_eq!(found.is_empty(), is_reached, "{server} {path}: {found:?}");
-        let place = format!("`#/paths/{}` is never reached: ", path.replace('/', "~1"));
+        let place = format!("`#/paths/{}` is never reached: ", path.replace('/', "~1").escape_debug());
         assert!(found.iter().all(|(message, _)| message.starts_with(&place)), "{found:?}");
     }
+}
+
+/// What a path of a file says, and what the gateway does with a request for it.
+#[tokio::test]
+async fn paths_without_a_warning_are_reached() {
+    for (path, uri) in [
+        ("/a/..b", "/a/..b"),
+        ("/.well-known/a", "/.well-known/a"),
+        ("/a%3Fb", "/a%3Fb"),
+        ("/{id}.json", "/5.json"),
+        ("/caf\u{e9}", "/caf%C3%A9"),
+    ] {
+        let parameters = if path.contains('{') { "[{ name: id, in: path, required: true }]" } else { "[]" };
+        let content = format!("openapi: 3.1.0\npaths: {{ '{path}': {{ parameters: {parameters}, get: {{}} }} }}\n");
+        assert_eq!(warnings(&content), [], "{path}");
+        assert_eq!(send(&door(&content, json!({})), Sent("GET", uri, &[], "")).await.0, 200, "{path}");
+    }
+}
+
+#[test]
+fn a_misspelled_format_is_a_warning_with_the_one_that_was_meant() {
+    let content = r##"
+openapi: 3.0.3
+paths:
+  /orders:
+    post:
+      parameters: [{ name: since, in: query, schema: { type: string, format: date-tme } }]
+      requestBody: { content: { application/json: { schema: { $ref: "#/components/schemas/Order" }, example: { format: int46 } } } }
+components:
+  schemas:
+    Order:
+      properties:
+        id: { type: integer, format: int46 }
+        format: { type: string, format: phone, example: { format: int46 } }
+        lines: { items: { type: integer, format: uint64 } }
+      x-note: { format: int46 }
+"##;
+    let found = warnings(content);
+    let wanted = [
+        ("#/components/schemas/Order/properties/id/format", "int46", "did you mean `int64`?"),
+        ("#/paths/~1orders/post/parameters/0/schema/format", "date-tme", "did you mean `date-time`?"),
+    ];
+    let wanted = wanted.map(|(place, name, help)| {
+        (format!("`{place}`: `{name}` is not a format that is known, so it is not checked"), help.to_owned())
+    });
+    assert_eq!(found, wanted);
+    let file = Written::new(content);
+    let ignored = json!({ "openapi": { "file": file.0 }, "formats": "ignore" });
+    assert_eq!(compile::<RequestValidation>(ignored, false).warnings, []);
 }
 
 #[test]
