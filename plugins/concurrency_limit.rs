@@ -33,7 +33,8 @@ pub struct ConcurrencyLimit {
     /// Whether each use of the plugin counts on its own, or all together.
     #[serde(default)]
     scope: LimitScope,
-    /// How many leading bits of an IPv6 address identify a client.
+    /// How many leading bits of an IPv6 address identify a client. IPv4 clients behind a translator (NAT64, `64:ff9b::/96`) always
+    /// count one by one.
     #[serde(default = "crate::rate_limit::one_subscriber")]
     #[schemars(range(max = 128))]
     ipv6_prefix: u8,

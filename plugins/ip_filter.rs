@@ -9,7 +9,7 @@ use gatewright_sdk::{
 use ranges::Ranges;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 /// Rejects clients by their address with 403. The address is `client.ip`: behind a proxy, it is the client's only if the
 /// listener's `trusted_proxies` contains the proxy.
@@ -108,7 +108,7 @@ impl Filter for Gate {
 
     fn decide(&self, request: &Request) -> Verdict<()> {
         let client = Facts::of(request).client.ip.to_canonical();
-        let translated = translated(client);
+        let translated = client.translated().map(|ip| ClientAddress::Ip(ip.into()));
         let reason = if self.deny.contains(client) || translated.is_some_and(|client| self.deny.contains(client)) {
             "address_denied"
         } else if self.allow.as_ref().is_some_and(|allow| !allow.contains(client)) {
@@ -118,15 +118,6 @@ impl Filter for Gate {
         };
         Verdict::refuse(Problem::forbidden().log_reason(reason))
     }
-}
-
-/// The IPv4 address that a gateway between IPv4 and IPv6 has translated (RFC 6052): `64:ff9b::192.0.2.1`. An `allow` list does not
-/// look at it, because anyone in the network could use such an address as its own.
-fn translated(client: ClientAddress) -> Option<ClientAddress> {
-    let Some(IpAddr::V6(ip)) = client.ip() else { return None };
-    let [0x64, 0xff9b, 0, 0, 0, 0, high, low] = ip.segments() else { return None };
-    let ip = Ipv4Addr::from_bits((u32::from(high) << 16) | u32::from(low));
-    Some(ClientAddress::Ip(ip.into()))
 }
 
 /// A list, prepared for lookup.

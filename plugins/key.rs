@@ -221,9 +221,14 @@ impl By {
         self.key.0.iter().map(value).collect()
     }
 
-    /// The network that an address is counted by.
+    /// The network that an address is counted by. IPv4 clients behind a translator are counted one by one, too.
     fn network(&self, ip: IpAddr) -> IpNet {
-        let length = if ip.is_ipv4() { 32 } else { self.ipv6_prefix.min(128) };
+        let is_translated = || ClientAddress::Ip(ip).translated().is_some();
+        let length = match ip {
+            IpAddr::V4(_) => 32,
+            IpAddr::V6(_) if is_translated() => 128,
+            IpAddr::V6(_) => self.ipv6_prefix.min(128),
+        };
         IpNet::new(ip, length).map_or(IpNet::from(ip), |network| network.trunc())
     }
 

@@ -50,7 +50,8 @@ pub struct RateLimit {
     /// running configuration, so use none that are secret.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     overrides: BTreeMap<String, Override>,
-    /// How many leading bits of an IPv6 address identify a client. A subscriber usually has a whole network.
+    /// How many leading bits of an IPv6 address identify a client. A subscriber usually has a whole network. IPv4 clients behind a
+    /// translator (NAT64, `64:ff9b::/96`) always count one by one.
     #[serde(default = "one_subscriber")]
     #[schemars(range(max = 128))]
     ipv6_prefix: u8,

@@ -229,6 +229,9 @@ async fn one_ipv6_network_is_one_client() {
     assert_eq!(status(&service, "192.0.2.1").await, 200);
     assert_eq!(status(&service, "::ffff:192.0.2.1").await, 429, "the same address, written as IPv6");
     assert_eq!(status(&service, "192.0.2.2").await, 200);
+    assert_eq!(status(&service, "64:ff9b::192.0.2.1").await, 200, "an IPv4 client behind a translator");
+    assert_eq!(status(&service, "64:ff9b::192.0.2.2").await, 200, "another one");
+    assert_eq!(status(&service, "64:ff9b::192.0.2.1").await, 429);
     let wide = json!({ "key": "client.ip", "quota": 1, "window": "1h", "ipv6_prefix": 0 });
     let wide = self::service(wide, &Keep::default());
     assert_eq!((status(&wide, "2001:db8::1").await, status(&wide, "fd00::1").await), (200, 429));

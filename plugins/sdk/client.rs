@@ -1,7 +1,7 @@
 //! Where a request came from.
 
 use std::fmt;
-use std::net::{AddrParseError, IpAddr, SocketAddr};
+use std::net::{AddrParseError, IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 
 /// Where a request came from, determined once per request using the listener's `trusted_proxies`.
@@ -55,6 +55,14 @@ impl ClientAddress {
             Self::Ip(ip) => Self::Ip(ip.to_canonical()),
             Self::Unix => Self::Unix,
         }
+    }
+
+    /// The IPv4 address that a gateway between IPv4 and IPv6 has translated (NAT64, RFC 6052): `64:ff9b::192.0.2.1`. What admits clients
+    /// must not look at it, because anyone in the network could use such an address as its own.
+    pub fn translated(self) -> Option<Ipv4Addr> {
+        let Some(IpAddr::V6(ip)) = self.ip() else { return None };
+        let [0x64, 0xff9b, 0, 0, 0, 0, high, low] = ip.segments() else { return None };
+        Some(Ipv4Addr::from_bits((u32::from(high) << 16) | u32::from(low)))
     }
 }
 

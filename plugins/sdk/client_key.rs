@@ -10,10 +10,11 @@ pub struct ClientKey(u128);
 impl ClientKey {
     #[must_use]
     pub fn of(address: ClientAddress) -> Self {
-        // A provider gives each customer 64 bits of addresses, or more.
+        // A provider gives each customer 64 bits of addresses, or more. IPv4 clients behind a translator share theirs with strangers.
         const NETWORK: u128 = !(u64::MAX as u128);
         Self(match address.to_canonical() {
             ClientAddress::Ip(IpAddr::V4(ip)) => ip.to_ipv6_mapped().to_bits(),
+            ClientAddress::Ip(IpAddr::V6(ip)) if address.translated().is_some() => ip.to_bits(),
             ClientAddress::Ip(IpAddr::V6(ip)) => ip.to_bits() & NETWORK,
             ClientAddress::Unix => 0,
         })
@@ -32,5 +33,12 @@ mod tests {
         assert_eq!(of("2001:db8:0:1::1"), of("2001:db8:0:1:ffff::2"));
         assert_ne!(of("2001:db8:0:1::1"), of("2001:db8:0:2::1"));
         assert_ne!(of("unix:"), of("127.0.0.1"));
+        assert_ne!(of("64:ff9b::192.0.2.1"), of("64:ff9b::192.0.2.2"), "each IPv4 client behind a translator");
+        assert_ne!(
+            of("64:ff9b::192.0.2.1"),
+            of("192.0.2.1"),
+            "who uses such an address cannot use up what another has"
+        );
+        assert_eq!(of("64:ff9b:1::192.0.2.1"), of("64:ff9b:1::192.0.2.2"), "a network of its own");
     }
 }

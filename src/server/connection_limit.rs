@@ -99,9 +99,11 @@ impl Connections {
     }
 }
 
-/// What counts as one client: an IPv4 address, or the /64 network of an IPv6 address, which belongs to one customer.
+/// What counts as one client: an IPv4 address, also one that was translated to IPv6, or the /64 network of an IPv6 address, which belongs
+/// to one customer.
 fn client(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
+        translated if ClientAddress::Ip(translated).translated().is_some() => translated,
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
         v4 => v4,
     }
@@ -149,6 +151,8 @@ mod tests {
         drop(first);
         assert!(!limit.is_full());
         assert!(connections.admit(one, 2).is_some());
+        let translated = ["64:ff9b::192.0.2.1", "64:ff9b::192.0.2.2"].map(|address| client(address.parse().unwrap()));
+        assert_ne!(translated[0], translated[1], "each IPv4 client behind a translator");
         assert_eq!((connections.open(), connections.accepted()), (2, 5));
     }
 

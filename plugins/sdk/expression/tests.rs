@@ -69,6 +69,21 @@ fn conditions_see_the_request_the_client_and_the_identity() {
     }
 }
 
+/// Conditions admit clients, too: who uses an address of a translator as its own must not be taken for the IPv4 client in it.
+#[test]
+fn a_translated_address_is_in_no_ipv4_network() {
+    let mut request = asked();
+    Facts::of_mut(&mut request).client.ip = "64:ff9b::10.1.2.3".parse().unwrap();
+    for (text, wanted) in [
+        ("client.ip.inNetwork('10.0.0.0/8')", false),
+        ("client.ip.inNetwork('64:ff9b::/96')", true),
+        ("client.ip.inNetwork('64:ff9b::a00:0/104')", true),
+        ("client.ip.inNetwork('64:ff9b::b00:0/104')", false),
+    ] {
+        assert_eq!(holds(text, &request), Ok(wanted), "{text}");
+    }
+}
+
 #[test]
 fn what_a_request_lacks_is_an_error_and_never_true() {
     let stranger = request("GET", &[("x-a", "1"), ("x-a", "2")]);
