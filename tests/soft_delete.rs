@@ -84,6 +84,13 @@ fn items_are_restored_by_every_path_that_leads_to_them() {
     assert_eq!(minimal.status, 204);
     let quiet = gateway.send("POST", &format!("/tickets/{ticket}/restore"), &[("prefer", "return=minimal")], "");
     assert_eq!((quiet.status, quiet.body.as_str()), (204, ""));
+    // What is removed for good does not come back.
+    for path in [format!("/desks/{one}/tickets/{ticket}"), format!("/desks/{one}")] {
+        let for_good = format!("{path}?deleted=only");
+        assert_eq!(send(&gateway, "DELETE", &for_good).status, 404, "it is not deleted");
+        assert_eq!([&path, &for_good, &for_good].map(|path| send(&gateway, "DELETE", path).status), [204, 204, 404]);
+        assert_eq!(send(&gateway, "POST", &format!("{path}/restore")).status, 404);
+    }
 }
 
 #[test]
@@ -101,6 +108,9 @@ fn a_restore_is_described_and_explained() {
     assert!(parameters.iter().any(|parameter| parameter["name"] == "filter[deleted_at][gte]"), "{parameters:?}");
     let own = document["paths"]["/auth/me"]["get"]["parameters"].as_array().unwrap();
     assert!(own.iter().all(|parameter| parameter["name"] != "deleted"), "{own:?}");
+    let removal = &document["paths"]["/tickets/{id}"]["delete"];
+    let parameters = removal["parameters"].as_array().unwrap();
+    assert!(parameters.iter().any(|parameter| parameter["name"] == "deleted"), "{removal}");
     let routes = command(gateway.folder()).args(["routes", "gateway.yaml"]).output().unwrap();
     let routes = String::from_utf8(routes.stdout).unwrap();
     assert!(routes.contains("/tickets[/{id}[/restore]]"), "{routes}");
@@ -108,6 +118,12 @@ fn a_restore_is_described_and_explained() {
         command(gateway.folder()).args(["explain", "POST", "/tickets/7/restore", "gateway.yaml"]).output().unwrap();
     let explained = String::from_utf8(explained.stdout).unwrap();
     assert!(explained.contains("`tickets`") && explained.contains("id = 7"), "{explained}");
+    let explained = command(gateway.folder())
+        .args(["explain", "DELETE", "/tickets/7?deleted=only", "gateway.yaml"])
+        .output()
+        .unwrap();
+    let explained = String::from_utf8(explained.stdout).unwrap();
+    assert!(explained.contains("delete: ") && explained.contains("restore: "), "{explained}");
 }
 
 #[test]

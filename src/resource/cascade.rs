@@ -8,12 +8,12 @@
 mod kept;
 mod nodes;
 
-use super::contract::prevented;
+use super::contract::{OVERTAKEN, prevented};
 use super::dialect::Dialect;
 use super::field::Source;
 use super::model::Model;
 use super::moment::Moment;
-use super::store::{Param, Sql};
+use super::store::{Error, ForeignKey, Param, Sql, Tree};
 use super::table::ColumnType;
 use super::version;
 use crate::config::document::resource::OnDelete;
@@ -29,6 +29,18 @@ use self::nodes::{Of, gone, nodes, order, referring};
 pub struct Cascade {
     steps: Vec<Step>,
     none: Vec<(usize, String)>,
+    trees: Vec<Own>,
+}
+
+/// A resource whose items refer to each other by `cascade`.
+struct Own {
+    /// The step that deletes them.
+    at: usize,
+    /// Counts them.
+    count: String,
+    table: String,
+    fields: Vec<String>,
+    reason: String,
 }
 
 struct Step {
@@ -67,6 +79,13 @@ impl Cascade {
                 ),
                 Binds::Nothing,
             );
+            if !node.own.is_empty() {
+                // Others may have added items below some of these before they were locked.
+                let new = "xmax <> pg_current_xact_id()::xid";
+                let count = dialect.must_count(0, OVERTAKEN);
+                let added = format!("SELECT {count} FROM \"{table}\" WHERE \"id\" IN ({}) AND {new}", gone(at, 1));
+                cascade.step(added, Binds::Nothing);
+            }
         }
         for (at, node) in nodes.iter().enumerate() {
             for (other, field, _) in referring(all, node.model).filter(|(_, _, effect)| *effect == OnDelete::SetNull) {
@@ -92,10 +111,10 @@ impl Cascade {
         for (at, node) in changing.clone().filter(|(_, node)| node.model.has_passwords()) {
             let ids = format!("SELECT CAST(\"id\" AS text) FROM ({}) AS \"_a\"", gone(at, 2));
             let table = dialect.value(1, ColumnType::Text);
-            cascade.step(
-                format!("DELETE FROM \"_gw_sessions\" WHERE accounts = {table} AND account IN ({ids})"),
-                Binds::Accounts(node.model.table.name.clone()),
-            );
+            let those = format!("\"_gw_sessions\" WHERE accounts = {table} AND account IN ({ids})");
+            cascade.step(format!("DELETE FROM {those}"), Binds::Accounts(node.model.table.name.clone()));
+            let accounts = Binds::Accounts(node.model.table.name.clone());
+            cascade.no_rows(dialect, (&those, accounts), "not all rows of `_gw_sessions` were deleted".to_owned());
         }
         // What `set_null` does stays done, so it comes first.
         for (at, node) in nodes.iter().enumerate().filter(|(_, node)| node.model.deleted.is_some()) {
@@ -106,8 +125,18 @@ impl Cascade {
             let Some(node) = nodes.get(at).filter(|node| at > 0 || !node.own.is_empty()) else { continue };
             let table = &node.model.table.name;
             let those = format!("\"{table}\" WHERE \"id\" IN ({})", gone(at, 1));
+            let otherwise = format!("not all rows of `{table}` were deleted");
+            if !node.own.is_empty() {
+                cascade.trees.push(Own {
+                    at: cascade.steps.len(),
+                    count: format!("SELECT count(*) FROM {those}"),
+                    table: table.clone(),
+                    fields: node.own.iter().map(|field| (*field).to_owned()).collect(),
+                    reason: prevented(&otherwise),
+                });
+            }
             cascade.step(format!("DELETE FROM {those}"), Binds::Nothing);
-            cascade.no_rows(dialect, (&those, Binds::Nothing), format!("not all rows of `{table}` were deleted"));
+            cascade.no_rows(dialect, (&those, Binds::Nothing), otherwise);
         }
         cascade
     }
@@ -128,6 +157,24 @@ impl Cascade {
     /// Which of the statements must count no rows, and what it means if they do.
     pub fn none(&self) -> Vec<(usize, String)> {
         self.none.clone()
+    }
+
+    /// Which of the statements delete items that refer to each other.
+    pub fn trees(&self, id: &Param) -> Vec<Tree> {
+        let tree = |Own { at, count, reason, .. }: &Own| Tree {
+            at: *at,
+            count: Sql::new(&**count, [id.clone()]),
+            reason: reason.clone(),
+        };
+        self.trees.iter().map(tree).collect()
+    }
+
+    /// What the foreign key means that failed: if items refer to each other, those that the database did not delete.
+    pub fn failed(&self, error: Error) -> Error {
+        let Error::Referenced(ForeignKey { table, columns }) = &error else { return error };
+        let [column] = columns.as_slice() else { return error };
+        let own = self.trees.iter().find(|own| own.table == *table && own.fields.contains(column));
+        own.map_or(error.clone(), |own| Error::Internal(own.reason.clone()))
     }
 
     /// The statements to run before the item with this id is deleted.

@@ -2,7 +2,7 @@
 
 mod decision;
 
-pub use self::decision::{Decision, Done};
+pub use self::decision::{Decision, Done, Tree};
 
 use gatewright_sdk::Code;
 use serde::Serialize;
@@ -131,7 +131,7 @@ pub enum Error {
     Unique(Vec<String>),
     /// The row is still referenced, or refers to a missing row.
     #[error("foreign key constraint")]
-    Referenced,
+    Referenced(ForeignKey),
     /// A value is too long for an index.
     #[error("a value is too long for an index")]
     TooLong,
@@ -152,6 +152,15 @@ pub enum Error {
     Internal(String),
 }
 
+/// A foreign key that was not satisfied; empty as far as the database does not tell which one it was.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ForeignKey {
+    /// The table that refers to another one.
+    pub table: String,
+    /// Its columns.
+    pub columns: Vec<String>,
+}
+
 impl Error {
     /// A row that should have been `written`: inserted, changed or deleted.
     pub fn discarded(written: &str) -> Self {
@@ -162,7 +171,7 @@ impl Error {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Unique(_) => "unique",
-            Self::Referenced => "referenced",
+            Self::Referenced(_) => "referenced",
             Self::TooLong => "too_long",
             Self::Busy => "busy",
             Self::Deadline => "deadline",
@@ -172,6 +181,9 @@ impl Error {
         }
     }
 }
+
+/// Why a transaction runs again: rows were added to those that it is about before all of them were locked.
+pub const OVERTAKEN: &str = "another transaction added rows to those that are deleted";
 
 /// Why a row was not written: inserted, changed or deleted.
 pub fn discarded(written: &str) -> String {

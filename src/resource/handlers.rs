@@ -119,8 +119,13 @@ fn answer(api: &Arc<Api>, request: Request, collection: usize) -> Reply {
         return restore::answer(api, request);
     }
     let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-    let deleted = api.deleted.as_ref().filter(|_| reads && query::asks_for_deleted(request.uri().query()));
-    let api = deleted.unwrap_or(api);
+    let deleted = api.deleted.as_ref().filter(|_| query::asks_for_deleted(request.uri().query()));
+    if let Some(deleted) = deleted.filter(|_| on_item && *request.method() == Method::DELETE)
+        && api.model.has(Operation::Delete)
+    {
+        return delete::for_good(api, deleted, &request);
+    }
+    let api = deleted.filter(|_| reads).unwrap_or(api);
     let model = &api.model;
     let method = request.method().clone();
     let (head, minimal) = (method == Method::HEAD, prefer::minimal(&request));

@@ -33,7 +33,9 @@ use self::rows::Received;
 use self::session::Direct;
 use self::sharing::STALLED;
 use self::transaction::Failure;
-use super::contract::{Decision, Done, Error, Found, Param, Planned, RefusedTable, Rows, Sql, Statement, after};
+use super::contract::{
+    Decision, Done, Error, ForeignKey, Found, Param, Planned, RefusedTable, Rows, Sql, Statement, after,
+};
 use super::load::{Load, Measures};
 use super::migrate::By;
 use super::migrate::apply::Applied;
@@ -319,11 +321,23 @@ impl Shared {
                 (_, Error::Unique(_)) => failure.missing < std::mem::replace(&mut missing, failure.missing),
                 _ => tries.next().is_some(),
             };
-            if !again {
-                return Err(failure.error);
-            }
             lease.begin();
+            if !again {
+                return Err(self.explained(lease, until, failure).await);
+            }
         }
+    }
+
+    /// The error of a write that has ended, with the columns of its foreign key.
+    async fn explained(&self, mut lease: Lease, until: Instant, failure: Failure) -> Error {
+        let (Error::Referenced(key), Some(name)) = (&failure.error, failure.key) else {
+            lease.finish();
+            return failure.error;
+        };
+        let look = transaction::columns_of(&lease, self.prepared.load(Relaxed), *name);
+        let Ok(columns) = timeout_at(until.into(), look).await else { return failure.error };
+        lease.finish();
+        Error::Referenced(ForeignKey { table: key.table.clone(), columns })
     }
 
     /// Draws the conclusion from a failure about prepared statements.

@@ -99,6 +99,23 @@ fn only_deleted(pair: &Pair<'_>, faults: &mut Faults) -> bool {
     true
 }
 
+/// The query of a delete: of an item that is deleted already, if it [asks for such ones](asks_for_deleted).
+pub fn delete(model: &Model, query: Option<&str>) -> Result<(), Problem> {
+    let (for_good, mut faults, mut deleted) = (asks_for_deleted(query), Faults::default(), false);
+    let help = if model.shows_deleted() { hints::OF_DELETE } else { hints::NONE };
+    for pair in pairs::of(query.unwrap_or_default(), &mut faults) {
+        match &*pair.key {
+            "deleted" if deleted => {
+                faults.teach("deleted", "repeated", "given more than once", || hints::once("deleted").to_owned());
+            }
+            // Not in other spellings: a delete that was to be about a deleted item must not delete another one.
+            "deleted" if for_good && model.shows_deleted() => deleted = only_deleted(&pair, &mut faults),
+            other => faults.teach(other, "unknown", "unknown parameter", || help.to_owned()),
+        }
+    }
+    faults.refuse(())
+}
+
 /// The query of requests that take no parameters.
 pub fn none(query: Option<&str>) -> Result<(), Problem> {
     let mut faults = Faults::default();

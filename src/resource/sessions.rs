@@ -5,6 +5,8 @@
 pub mod secret;
 
 use self::secret::{RefreshToken, same};
+use super::contract::prevented;
+use super::dialect::Dialect;
 use super::store::{Cell, Param, Row, Sql, Statement};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -23,8 +25,8 @@ const INSERT: &str = "INSERT INTO \"_gw_sessions\" \
 const RENEW: &str = "UPDATE \"_gw_sessions\" SET \"secret\" = $1, \"generation\" = \"generation\" + 1, \"used\" = $2, \
                      \"expires\" = $3 WHERE \"id\" = $4";
 const END: &str = "DELETE FROM \"_gw_sessions\" WHERE \"id\" = $1";
-const END_ALL: &str =
-    "DELETE FROM \"_gw_sessions\" WHERE \"accounts\" = $1 AND \"account\" = $2 AND \"id\" IS DISTINCT FROM $3";
+/// The sessions of an account but one.
+const OTHERS: &str = "\"_gw_sessions\" WHERE \"accounts\" = $1 AND \"account\" = $2 AND \"id\" IS DISTINCT FROM $3";
 const END_OLDEST: &str = "DELETE FROM \"_gw_sessions\" WHERE \"id\" IN (SELECT \"id\" FROM \"_gw_sessions\" \
                           WHERE \"accounts\" = $1 AND \"account\" = $2 ORDER BY \"used\" DESC, \"id\" DESC \
                           LIMIT 1000 OFFSET $3)";
@@ -152,10 +154,19 @@ pub fn end_one(session: Uuid) -> Sql {
     Sql::new(END, [id(session)])
 }
 
-/// Ends all sessions of an account but one: it changes as many rows. `but` is the `sid` claim of the caller, if any.
-pub fn end_all(accounts: &str, account: &Param, but: Option<&str>) -> Sql {
+/// Ends all sessions of an account but one: the first statement changes as many rows, and the second one must count none. `but` is the
+/// `sid` claim of the caller, if any. The account must be locked, or a sign-in could start one in between.
+pub fn end_all(dialect: Dialect, accounts: &str, account: &Param, but: Option<&str>) -> [Sql; 2] {
     let but = but.map_or(Param::Null, |but| Param::Text(but.to_owned()));
-    Sql::new(END_ALL, [Param::Text(accounts.to_owned()), Param::Text(text(account)), but])
+    let parameters = [Param::Text(accounts.to_owned()), Param::Text(text(account)), but];
+    let count = dialect.must_count(0, &not_ended());
+    [format!("DELETE FROM {OTHERS}"), format!("SELECT {count} FROM {OTHERS}")]
+        .map(|text| Sql::new(text, parameters.clone()))
+}
+
+/// What it means if sessions are left.
+pub fn not_ended() -> String {
+    prevented("not all rows of `_gw_sessions` were deleted")
 }
 
 /// The id of an account as text.

@@ -191,9 +191,12 @@ impl Sqlite {
     ) -> Result<(T, Vec<Done>), Error> {
         let job = move |writer: &mut Writer<'_>| {
             let found = looks.iter().map(|look| writer.all(look)).collect::<Result<_, _>>()?;
-            let Decision { statements, value, check, none } = decide(found);
+            let Decision { statements, value, check, none, trees } = decide(found);
             let run = |(at, statement)| {
-                let done = writer.run(statement)?;
+                let done = match (writer.run(statement), trees.iter().find(|tree| tree.at == at)) {
+                    (Err(Error::Referenced(_)), Some(tree)) => return Err(writer.why_referenced(statement, tree)?),
+                    (done, _) => done?,
+                };
                 done.counts_none(at, &none).map(|()| done)
             };
             let done = statements.iter().enumerate().map(run).collect::<Result<Vec<_>, _>>()?;

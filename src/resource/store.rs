@@ -15,8 +15,8 @@ pub use super::migrate::apply::Applied;
 pub use super::migrate::{By, Orders};
 
 pub use super::contract::{
-    Cause, Cell, Command, Count, Decision, Done, DoubledColumn, Duplicate, Error, Found, HiddenColumn, Param, Planned,
-    PlannedStep, RefusedTable, Row, Rows, Sql, Statement, UnevenColumn, only,
+    Cause, Cell, Command, Count, Decision, Done, DoubledColumn, Duplicate, Error, ForeignKey, Found, HiddenColumn,
+    Param, Planned, PlannedStep, RefusedTable, Row, Rows, Sql, Statement, Tree, UnevenColumn, only,
 };
 
 /// A store. The set is closed, so it is an enum.

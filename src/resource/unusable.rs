@@ -62,7 +62,7 @@ impl RefusedTable {
                 let help = "end what keeps the tables busy; `gatewright migrate --apply` may take as long as it needs";
                 (Code::STORE_UNAVAILABLE, "the change of the tables took too long".to_owned(), help.to_owned())
             }
-            Error::Referenced => {
+            Error::Referenced(_) => {
                 let help = "give them a value that exists, or null";
                 (Code::TABLE_CHANGE, "some rows refer to rows that do not exist".to_owned(), help.to_owned())
             }

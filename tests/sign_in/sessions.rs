@@ -1,6 +1,7 @@
 //! How sessions end: everywhere at once, and by time.
 
 use super::{Session, Site, plain};
+use crate::moved_data::server;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -71,4 +72,51 @@ fn sessions_end_by_time() {
         site.0.wait_for_log(|line| line["message"] == "request" && line["reason"] == "session_expired");
     }
     assert_eq!(unused.from("10.0.0.1", "GET", "/auth/me", None, &Value::Null).status, 401);
+}
+
+/// A trigger that discards the writes of one kind to the table of sessions.
+fn discard(store: &str, event: &str) {
+    let sqlite = format!("CREATE TRIGGER t BEFORE {event} ON _gw_sessions BEGIN SELECT RAISE(IGNORE); END");
+    let postgres = format!(
+        "CREATE OR REPLACE FUNCTION ignored() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'; \
+         CREATE TRIGGER t BEFORE {event} ON _gw_sessions FOR EACH ROW EXECUTE FUNCTION ignored()"
+    );
+    server::run(store, if store.starts_with("sqlite") { &sqlite } else { &postgres });
+}
+
+fn allow(store: &str) {
+    server::run(store, if store.starts_with("sqlite") { "DROP TRIGGER t" } else { "DROP TRIGGER t ON _gw_sessions" });
+}
+
+#[test]
+fn a_session_that_the_database_keeps_is_not_reported_as_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = server::empty(folder.path());
+    let settings = "ttl: 15m }, refresh: { reuse_grace: 0s }";
+    let site = Site::start(&plain().replace("sqlite://data/users.db", &store).replace("ttl: 15m }", settings));
+    site.sign_up("ada@example.com");
+    let [replaced, second] = [(); 2].map(|()| site.log_in("ada@example.com"));
+    let first = Session::of(&site.refresh(&replaced)).unwrap();
+    let sign_out = |session: &Session, everywhere: bool| {
+        site.post("/auth/logout", &json!({ "refresh_token": session.refresh, "everywhere": everywhere })).status
+    };
+    let passwords = json!({ "current_password": super::PASSWORD, "new_password": "battery staple" });
+    let change = || site.from("10.0.0.1", "POST", "/auth/password", Some(&second.access), &passwords).status;
+
+    discard(&store, "DELETE");
+    assert_eq!([sign_out(&first, false), sign_out(&first, true), change()], [500; 3]);
+    assert_eq!(site.refresh(&replaced).status, 500, "the session of a token that was stolen goes on");
+    allow(&store);
+    // Nor is one that was not renewed, or did not start.
+    discard(&store, "UPDATE");
+    assert_eq!(site.refresh(&first).status, 500);
+    allow(&store);
+    discard(&store, "INSERT");
+    assert_eq!(site.log_in_as("ada@example.com", super::PASSWORD).status, 500);
+    allow(&store);
+
+    let first = Session::of(&site.refresh(&first)).expect("it is still signed in");
+    assert_eq!((sign_out(&first, false), site.refresh(&first).status), (204, 401));
+    assert_eq!(change(), 204);
+    assert_eq!((sign_out(&second, true), site.refresh(&second).status), (204, 401));
 }

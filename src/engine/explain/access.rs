@@ -45,6 +45,8 @@ pub(super) fn rules(route: &PlannedRoute, model: &Model, method: &Method, uri: &
         ("POST", 0) => &[(Operation::Create, "create")],
         ("PUT", 0) if model.upserts() => &[(Operation::Create, "create"), (Operation::Update, "update")],
         ("PUT" | "PATCH", 1) => &[(Operation::Update, "update")],
+        // It takes both.
+        ("DELETE", 1) if of_deleted => &[(Operation::Delete, "delete"), (Operation::Restore, "restore")],
         ("DELETE", 1) => &[(Operation::Delete, "delete")],
         ("POST", 2) => &[(Operation::Restore, "restore")],
         _ => &[],

@@ -3,6 +3,7 @@
 use super::{Binds, Cascade, Of, Step, changed, gone, nodes, order};
 use crate::config::document::resource::IdKind;
 use crate::resource::contract::prevented;
+use crate::resource::dialect::Dialect;
 use crate::resource::model::Model;
 use crate::resource::model::deleted::{DELETED_AT, DELETION, table_name};
 use crate::resource::moment::Moment;
@@ -41,7 +42,12 @@ pub(super) fn keep(cascade: &mut Cascade, model: &Model, gone: &dyn Fn(usize) ->
 pub struct Restore {
     /// The first one is about the item itself, or the last one.
     inserts: Vec<Insert>,
-    removes: Vec<Step>,
+    /// Of each resource, that of the item itself first: locks and counts the rows, so that another transaction neither restores them nor
+    /// removes them.
+    locks: Vec<String>,
+    dialect: Option<Dialect>,
+    /// In the opposite order.
+    removes: Vec<String>,
     back: Option<Back>,
 }
 
@@ -107,9 +113,12 @@ impl Restore {
         // The mark is in the row of the item itself.
         for (at, node) in nodes.iter().enumerate().rev() {
             let deleted = table_name(&node.model.table.name);
-            let text = format!("DELETE FROM \"{deleted}\" WHERE \"id\" IN ({})", gone(at, 1));
-            restore.removes.push(Step { text, binds: Binds::Nothing });
+            let (those, lock) = (format!("\"{deleted}\" WHERE \"id\" IN ({})", gone(at, 1)), dialect.locked());
+            let count = format!("SELECT count(*) FROM (SELECT 1 FROM {those}{lock}) AS \"_l\"");
+            restore.removes.push(format!("DELETE FROM {those}"));
+            restore.locks.insert(0, count);
         }
+        restore.dialect = Some(dialect);
         let (deleted, id) = (table_name(&root.table.name), dialect.value(1, root.table.id));
         restore.back = Some(Back { deleted, id, ids: gone(0, 1) });
         restore
@@ -136,22 +145,44 @@ impl Restore {
             parameters.push(id.clone());
             [Sql::new(&*step.text, parameters), Sql::new(&**absent, [id.clone()])]
         });
-        let removes = self.removes.iter().map(|step| Sql::new(&*step.text, [id.clone()]));
-        inserts.chain(removes).collect()
+        let sql = |text: &String| Sql::new(&**text, [id.clone()]);
+        let locks = self.locks.iter().take(self.first()).map(sql);
+        locks.chain(inserts).chain(self.removes.iter().map(sql)).collect()
+    }
+
+    /// The position of the first insert: SQLite has only one transaction at a time, and needs no locks.
+    fn first(&self) -> usize {
+        if self.dialect == Some(Dialect::Postgres) { self.locks.len() } else { 0 }
     }
 
     /// Which of the statements must count no rows, and what it means if they do: each second one, after an insert.
     pub fn none(&self) -> Vec<(usize, String)> {
         let reasons = self.inserts.iter().map(|insert| insert.absent.1.clone());
-        (1..).step_by(2).zip(reasons).collect()
+        (self.first().saturating_add(1)..).step_by(2).zip(reasons).collect()
+    }
+
+    /// The statements that remove the item with this id for good, with those that its delete took.
+    pub fn removal(&self, id: &Param) -> Vec<Sql> {
+        let sql = |text: &String| Sql::new(&**text, [id.clone()]);
+        self.locks.iter().chain(&self.removes).map(sql).collect()
+    }
+
+    /// What these statements must have done: all rows are removed that were counted.
+    pub fn removed(done: &[Done]) -> Result<(), Error> {
+        let changed = |done: &Done| Param::Integer(i64::try_from(done.changed).unwrap_or(i64::MAX));
+        let (counts, removes) = done.split_at(done.len() / 2);
+        let all = counts.iter().zip(removes.iter().rev()).all(|(count, remove)| count.first == changed(remove));
+        if all { Ok(()) } else { Err(Error::Internal(prevented("not all rows of deleted items were removed"))) }
     }
 
     /// What the statements must have done: each row that leaves the deleted items is inserted, and the item is one of them.
     pub fn check(&self) -> impl Fn(&[Done]) -> Result<(), Error> + Send + Sync + 'static {
-        let last = self.inserts.len().saturating_mul(2).saturating_add(self.removes.len());
+        let first = self.first();
+        let last = first.saturating_add(self.inserts.len().saturating_mul(2)).saturating_add(self.removes.len());
         // The removes are in the opposite order of the resources.
         let remove = |node: usize| last.saturating_sub(node.saturating_add(1));
-        let pairs: Vec<_> = (0..).step_by(2).zip(&self.inserts).map(|(at, insert)| (at, remove(insert.node))).collect();
+        let pairs: Vec<_> =
+            (first..).step_by(2).zip(&self.inserts).map(|(at, insert)| (at, remove(insert.node))).collect();
         move |done| {
             let changed = |at: usize| done.get(at).map_or(0, |done| done.changed);
             let complete = pairs.iter().all(|(insert, remove)| changed(*insert) == changed(*remove));

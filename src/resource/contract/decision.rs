@@ -12,6 +12,19 @@ pub struct Decision<T> {
     pub check: Option<Check>,
     /// Statements that must count no rows, by position, and what it means if they do. In PostgreSQL they fail by themselves.
     pub none: Vec<(usize, String)>,
+    /// Deletes of rows that refer to each other.
+    pub trees: Vec<Tree>,
+}
+
+/// A statement that deletes rows that refer to each other: if the database discards a part of it, a foreign key fails.
+#[derive(Debug, Clone)]
+pub struct Tree {
+    /// The position of the statement.
+    pub at: usize,
+    /// Counts its rows, before.
+    pub count: Sql,
+    /// What it means if it does not delete them all.
+    pub reason: String,
 }
 
 /// Judges what each statement did.
@@ -20,16 +33,21 @@ pub type Check = Box<dyn Fn(&[Done]) -> Result<(), Error> + Send + Sync>;
 impl<T> Decision<T> {
     /// Writes nothing.
     pub const fn leave(value: T) -> Self {
-        Self { statements: Vec::new(), value, check: None, none: Vec::new() }
+        Self { statements: Vec::new(), value, check: None, none: Vec::new(), trees: Vec::new() }
     }
 
     pub fn run(statements: impl Into<Vec<Sql>>, value: T) -> Self {
-        Self { statements: statements.into(), value, check: None, none: Vec::new() }
+        Self { statements: statements.into(), value, check: None, none: Vec::new(), trees: Vec::new() }
     }
 
     /// The same, if `check` agrees with what the statements do.
     pub fn checked(self, check: impl Fn(&[Done]) -> Result<(), Error> + Send + Sync + 'static) -> Self {
         Self { check: Some(Box::new(check)), ..self }
+    }
+
+    /// The same with deletes of rows that refer to each other.
+    pub fn trees(self, trees: Vec<Tree>) -> Self {
+        Self { trees, ..self }
     }
 
     /// The same, if each of these statements counts no rows. They are asked in their order, before the next one runs.

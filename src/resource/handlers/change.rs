@@ -157,7 +157,10 @@ async fn write(api: &Arc<Api>, select: Sql, proposal: Proposal) -> Result<(Resul
     let job = api.store.write(api.model.timeout, looks, decide);
     let (outcome, done) = within(api.statements.begin("UPDATE"), span, job).await?;
     let ended = outcome.map(|change| {
-        let ended = done.last().filter(|_| changes_password && !change.is_new).map(|done| done.changed);
+        let ended = done
+            .get(done.len().wrapping_sub(2))
+            .filter(|_| changes_password && !change.is_new)
+            .map(|done| done.changed);
         (change, ended)
     });
     Ok((ended, id))
@@ -184,16 +187,20 @@ fn decide(
     let statement = change.statement(&proposal.model.sql);
     told(span, &select.text, statement.as_ref().map(|sql| &*sql.text));
     let mut statements: Vec<Sql> = statement.into_iter().collect();
+    let mut none = Vec::new();
     if !change.is_new && proposal.changes_password() {
         // The session of the caller stays.
         let sid = proposal.identity.as_ref().and_then(|identity| identity.claims.get("sid")?.as_str());
-        statements.push(sessions::end_all(&proposal.model.table.name, &proposal.id, sid));
+        let model = &proposal.model;
+        let end = sessions::end_all(model.sql.dialect(), &model.table.name, &proposal.id, sid);
+        none.push((statements.len().saturating_add(1), sessions::not_ended()));
+        statements.extend(end);
     }
     if statements.is_empty() {
         return Decision::leave(Ok(change));
     }
     let is_new = change.is_new;
-    Decision::run(statements, Ok(change)).checked(move |done| match (is_new, done.first()) {
+    Decision::run(statements, Ok(change)).none(none).checked(move |done| match (is_new, done.first()) {
         (true, Some(done)) => inserted(done).map(drop),
         (_, done) => Done::wrote(done, "changed"),
     })

@@ -1,6 +1,8 @@
 //! Responses to rejections and failures of the store.
 
 use super::api::Api;
+use crate::resource::field::Field;
+use crate::resource::refusal::refusal;
 use crate::resource::store::Error;
 use gatewright_sdk::{Detail, Problem};
 
@@ -12,7 +14,7 @@ impl Api {
     pub(in crate::resource) fn failure(&self, error: &Error) -> Problem {
         match error {
             Error::Unique(columns) => self.taken(columns),
-            Error::Referenced => Problem::conflict("Resource is still referenced"),
+            Error::Referenced(_) => Problem::conflict("Resource is still referenced"),
             Error::TooLong => {
                 Problem::validation("a value is too long for the index of its field").log_reason("too_long")
             }
@@ -32,8 +34,18 @@ impl Api {
     /// The response to a failure of a statement that creates or changes an item.
     pub(super) fn write_failure(&self, error: &Error) -> Problem {
         match error {
-            Error::Referenced => {
-                Problem::validation("the item refers to one that does not exist").log_reason("reference")
+            Error::Referenced(key) => {
+                // A field that clients know.
+                let known = |field: &&Field| field.visible() || field.creates || field.updates;
+                let own = |field: &&Field| key.table == self.model.table.name && key.columns.contains(&field.name);
+                let fields = self.model.fields.iter().filter(own).filter(known);
+                let details = fields.map(|field| field.broken("reference", "refers to an item that does not exist"));
+                let details: Vec<Detail> = details.collect();
+                let problem = match details.is_empty() {
+                    true => Problem::validation("the item refers to one that does not exist"),
+                    false => refusal(details),
+                };
+                problem.log_reason("reference")
             }
             error => self.failure(error),
         }
@@ -41,7 +53,7 @@ impl Api {
 
     /// 409: another item has these values.
     pub(super) fn taken(&self, columns: &[String]) -> Problem {
-        let named = |field: &&crate::resource::field::Field| columns.first() == Some(&field.name);
+        let named = |field: &&Field| columns.first() == Some(&field.name);
         let field = self.model.fields.iter().find(named);
         let (name, message) = match field.and_then(|field| Some((&*field.name, field.taken.as_ref()?))) {
             Some((name, message)) => (name, message.clone()),

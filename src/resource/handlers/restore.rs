@@ -130,7 +130,7 @@ fn refused(api: &Api, error: &Error) -> Problem {
                 Problem::conflict("A value of it is already taken")
             }
         }
-        Error::Referenced => Problem::conflict("It refers to an item that does not exist, or was deleted"),
+        Error::Referenced(_) => Problem::conflict("It refers to an item that does not exist, or was deleted"),
         error => api.failure(error),
     }
 }
@@ -160,7 +160,9 @@ fn decide(
         }
         Ok(Restored { id, version: new, fields })
     });
-    let write = restored.is_ok().then(|| statements.first()).flatten();
+    // Others may come first, which lock the rows.
+    let insert = || statements.iter().find(|sql| sql.text.starts_with("INSERT"));
+    let write = restored.is_ok().then(insert).flatten();
     told(span, &select.text, write.map(|sql| &*sql.text));
     match restored {
         Ok(restored) => Decision::run(statements.to_vec(), Ok(restored)),

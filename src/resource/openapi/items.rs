@@ -100,8 +100,8 @@ impl Described<'_> {
             // Also of items that refer to it by a field that the configuration no longer has.
             problems.push(409);
         }
-        if matches!(kind, Kind::List | Kind::Read) && self.model.shows_deleted() {
-            // Who may see deleted items is another rule.
+        if matches!(kind, Kind::List | Kind::Read | Kind::Delete) && self.model.shows_deleted() {
+            // Who may see deleted items, and remove them for good, is another rule.
             problems.extend([401, 403]);
         }
         if kind == Kind::Restore {
@@ -347,7 +347,7 @@ impl Described<'_> {
         Operation {
             summary: format!("Delete {}", self.article()),
             description: format!("Deletes an item.{}", self.condition()),
-            parameters: self.addressed(),
+            parameters: self.addressed().into_iter().chain(parameters::for_good(self.model)).collect(),
             responses: vec![(204, json!({ "description": "The item is deleted." }))],
             ..self.operation(Kind::Delete, "delete", self.named("delete"))
         }

@@ -86,8 +86,18 @@ pub(super) fn expand(model: &Model) -> Option<Value> {
 pub(super) fn deleted(model: &Model) -> Option<Value> {
     let description = "With `only`, deleted items instead of those that exist. They have `deleted_at`, by which lists can be sorted and \
                        filtered.";
-    let schema = json!({ "type": "string", "enum": ["only"] });
-    model.shows_deleted().then(|| query("deleted", description, schema))
+    model.shows_deleted().then(|| query("deleted", description, only()))
+}
+
+/// Whether an item is meant that is deleted already, and is then removed for good.
+pub(super) fn for_good(model: &Model) -> Option<Value> {
+    let description = "With `only`, an item that is deleted already is removed for good, with what was deleted with it. It takes the rights \
+                       to delete and to restore it.";
+    model.shows_deleted().then(|| query("deleted", description, only()))
+}
+
+fn only() -> Value {
+    json!({ "type": "string", "enum": ["only"] })
 }
 
 /// The filters by the time of the delete.

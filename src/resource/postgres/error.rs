@@ -3,7 +3,7 @@
 use tokio_postgres::error::{DbError, SqlState};
 
 use super::indexes::{LONGEST, column};
-use crate::resource::contract::Error;
+use crate::resource::contract::{Error, ForeignKey, OVERTAKEN};
 
 /// What may be done after a statement failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,7 @@ pub fn remedy(error: &tokio_postgres::Error) -> Remedy {
         code if *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::T_R_DEADLOCK_DETECTED => {
             Remedy::Repeat
         }
+        _ if is_overtaken(error) => Remedy::Repeat,
         code if *code == SqlState::INVALID_SQL_STATEMENT_NAME || *code == SqlState::DUPLICATE_PSTATEMENT => {
             Remedy::Unprepared
         }
@@ -37,6 +38,11 @@ pub fn remedy(error: &tokio_postgres::Error) -> Remedy {
         code if code.code().starts_with("57P") || code.code().starts_with("08") => Remedy::Connect,
         _ => Remedy::None,
     }
+}
+
+/// Whether a statement failed that must not find rows which another transaction added meanwhile.
+fn is_overtaken(error: &DbError) -> bool {
+    *error.code() == SqlState::INVALID_TEXT_REPRESENTATION && error.message().contains(OVERTAKEN)
 }
 
 impl From<tokio_postgres::Error> for Error {
@@ -53,11 +59,14 @@ fn of_server(error: &DbError) -> Error {
     let unavailable = |what: &str| Error::Unavailable(format!("PostgreSQL {what}: {}", error.message()));
     match code.code() {
         "23505" => Error::Unique(unique_columns(error)),
-        "23503" | "23001" => Error::Referenced,
+        "23503" | "23001" => {
+            Error::Referenced(ForeignKey { table: error.table().unwrap_or_default().to_owned(), columns: Vec::new() })
+        }
         "57014" => Error::Deadline,
         "54000" => Error::TooLong,
         "55P03" => unavailable("waited too long for a lock"),
         "40001" | "40P01" => unavailable("could not bring the transaction in an order with others"),
+        _ if is_overtaken(error) => unavailable("could not bring the transaction in an order with others"),
         "25006" => unavailable("cannot be written to"),
         "42501" => unavailable("denies the user a right"),
         "53300" => unavailable("has no connection left"),
@@ -72,6 +81,12 @@ fn of_server(error: &DbError) -> Error {
             _ => Error::Internal(format!("{other} {}", error.message())),
         },
     }
+}
+
+/// A foreign key that was not satisfied: its schema, its table, and its name.
+pub fn foreign_key(error: &tokio_postgres::Error) -> Option<[String; 3]> {
+    let error = error.as_db_error().filter(|error| *error.code() == SqlState::FOREIGN_KEY_VIOLATION)?;
+    Some([error.schema()?, error.table()?, error.constraint()?].map(str::to_owned))
 }
 
 /// The columns of the unique index that was hit. The name of a long one is shortened, and the detail says them:

@@ -9,7 +9,7 @@ use futures_util::future::{join, maybe_done};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Row as PgRow, Statement};
 
-use super::error::{Remedy, remedy};
+use super::error::{Remedy, foreign_key, remedy};
 use super::lease::Lease;
 use super::rows::bound;
 use crate::resource::contract::{Decision, Done, Error, Found, Param, Row, Sql};
@@ -25,20 +25,28 @@ pub struct Failure {
     pub remedy: Remedy,
     /// Whether the transaction has not ended.
     pub open: bool,
+    /// The foreign key that was not satisfied: its schema, its table, and its name.
+    pub key: Option<Box<[String; 3]>>,
     /// How many rows it looked for and did not find, if it failed because a value is taken.
     pub missing: usize,
 }
 
 impl From<tokio_postgres::Error> for Failure {
     fn from(error: tokio_postgres::Error) -> Self {
-        Self { remedy: remedy(&error), error: error.into(), open: false, missing: 0 }
+        Self {
+            remedy: remedy(&error),
+            key: foreign_key(&error).map(Box::new),
+            error: error.into(),
+            open: false,
+            missing: 0,
+        }
     }
 }
 
 impl Failure {
     /// Of statements that the server accepted, and that did not do what they should.
     const fn discarded(error: Error) -> Self {
-        Self { error, remedy: Remedy::None, open: false, missing: 0 }
+        Self { error, remedy: Remedy::None, open: false, key: None, missing: 0 }
     }
 
     /// Of a statement within a transaction.
@@ -138,13 +146,26 @@ pub async fn write<T>(
     })
 }
 
+/// The columns of a foreign key.
+const KEY: &str = "SELECT a.attname::text FROM pg_constraint f JOIN pg_class c ON c.oid = f.conrelid \
+    JOIN pg_namespace n ON n.oid = c.relnamespace \
+    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (f.conkey) \
+    WHERE f.contype = 'f' AND n.nspname = $1::text AND c.relname = $2::text AND f.conname = $3::text ORDER BY a.attnum";
+
+/// The columns of the foreign key with this schema, table and name; none if that cannot be found out.
+pub async fn columns_of(client: &Lease, prepared: bool, key: [String; 3]) -> Vec<String> {
+    let found = run(client, prepared, KEY, &key.map(Param::Text)).await;
+    let names = found.map(|(rows, _)| rows.into_iter().filter_map(|row| row.try_get(0).ok()).collect());
+    names.unwrap_or_default()
+}
+
 /// Whatever the server's default is: rows that were looked at are locked.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED";
 
 /// The statements and the commit, each sent without waiting for the one before. If a statement fails, those after it fail too, and the
 /// commit rolls back. Only if several have to be checked, the commit waits for them.
 async fn finish<T>(client: &Lease, prepared: bool, decision: Decision<T>) -> Result<(T, Vec<Done>), Failure> {
-    let Decision { statements, value, check, none: _ } = decision;
+    let Decision { statements, value, check, none: _, trees: _ } = decision;
     if statements.is_empty() {
         client.batch_execute("ROLLBACK").await?;
         return Ok((value, Vec::new()));

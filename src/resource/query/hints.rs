@@ -13,6 +13,8 @@ pub const PAGE: &str = "send a whole number; the first page is 1";
 pub const PAGE_OR_CURSOR: &str =
     "send one of them; the link with rel=\"next\" in the Link header already has what it needs";
 pub const DELETED: &str = "send deleted=only for deleted items, or leave it out";
+pub const OF_DELETE: &str =
+    "the only parameter is deleted=only, which removes an item for good that is deleted already";
 pub const COUNT: &str = "send count=exact, count=capped or count=none, or leave it out";
 pub const ENCODING: &str = "write other characters as UTF-8 bytes in hex, such as %C3%BC, and a percent sign as %25";
 pub const DATETIME: &str = "send a date-time such as 2026-01-31T12:00:00Z, or a date, which is midnight UTC";

@@ -5,7 +5,7 @@ use super::{Caller, SignIn, input};
 use crate::resource::handlers::api::within;
 use crate::resource::sessions;
 use crate::resource::sessions::secret::RefreshToken;
-use crate::resource::store::{Decision, Param, Statement, only};
+use crate::resource::store::{Decision, Done, Param, Statement, only};
 use gatewright_sdk::{Problem, Request, Response};
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, StatusCode};
@@ -112,7 +112,8 @@ impl SignIn {
                 return Decision::leave(Err("account_refused"));
             }
             let start = sessions::start((&table, &sessions::text(&id)), &session, accounts.lifetime);
-            Decision::run(start, Ok(account))
+            // The first statement removes sessions that have expired.
+            Decision::run(start, Ok(account)).checked(|done| Done::wrote(done.get(1), "inserted"))
         };
         let job = api.store.write(api.model.timeout, looks, decide);
         let span = api.sql_span("INSERT", None);

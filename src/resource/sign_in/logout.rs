@@ -7,7 +7,7 @@ use crate::resource::handlers::api::within;
 use crate::resource::reply;
 use crate::resource::sessions::secret::RefreshToken;
 use crate::resource::sessions::{self, Session};
-use crate::resource::store::{Decision, only};
+use crate::resource::store::{Decision, Done, only};
 use gatewright_sdk::{Problem, Request, Response};
 use http::StatusCode;
 use std::sync::Arc;
@@ -44,7 +44,12 @@ pub(super) async fn answer(desk: Arc<SignIn>, request: Request) -> Result<Respon
 impl SignIn {
     async fn end(&self, token: RefreshToken) -> Result<(), Problem> {
         let api = &self.api;
-        let job = api.store.execute(api.model.timeout, sessions::end_one(token.session));
+        let decide = move |found| match only(found) {
+            Some(_) => Decision::run([sessions::end_one(token.session)], ())
+                .checked(|done| Done::wrote(done.first(), "deleted")),
+            None => Decision::leave(()),
+        };
+        let job = api.store.write(api.model.timeout, vec![sessions::find(token.session)], decide);
         let span = api.sql_span("DELETE", None);
         within(api.statements.begin("DELETE"), span, job).await.map_err(|error| api.failure(&error)).map(|_| ())
     }
@@ -53,14 +58,17 @@ impl SignIn {
     /// meantime.
     async fn end_all(&self, token: RefreshToken, session: &Session) -> Result<Option<u64>, Problem> {
         let (api, model) = (&self.api, &self.api.model);
-        let end = sessions::end_all(&model.table.name, &tokens::id(model, &session.account), None);
+        let account = tokens::id(model, &session.account);
+        let end = sessions::end_all(model.sql.dialect(), &model.table.name, &account, None);
         let decide = move |found| match only(found) {
-            Some(_) => Decision::run([end.clone()], ()),
+            Some(_) => Decision::run(end.clone(), ()).none(vec![(1, sessions::not_ended())]),
             None => Decision::leave(()),
         };
-        let job = api.store.write(model.timeout, vec![sessions::find(token.session)], decide);
+        // No sign-in starts a session meanwhile: it looks at the account too.
+        let looks = vec![sessions::find(token.session), self.accounts.look(&account)];
+        let job = api.store.write(model.timeout, looks, decide);
         let span = api.sql_span("DELETE", None);
         let done = within(api.statements.begin("DELETE"), span, job).await.map_err(|error| api.failure(&error))?.1;
-        Ok(done.last().map(|done| done.changed))
+        Ok(done.first().map(|done| done.changed))
     }
 }

@@ -85,16 +85,19 @@ impl SignIn {
         let (timeout, looks) = (model.timeout, vec![accounts.look(&account.id)]);
         let update = model.sql.update(version::fresh(), account.id.clone(), &changes);
         let sid = by.claims.get("sid").and_then(Value::as_str);
-        let statements = [update, sessions::end_all(&model.table.name, &account.id, sid)];
+        let [end, left] = sessions::end_all(model.sql.dialect(), &model.table.name, &account.id, sid);
+        let statements = [update, end, left];
         let decide = move |found| {
             let now = only(found).map(|row| Account::of(&row, &accounts));
             match now.is_some_and(|now| now.hash == account.hash) {
-                true => Decision::run(statements.clone(), ()).checked(|done| Done::wrote(done.first(), "changed")),
+                true => Decision::run(statements.clone(), ())
+                    .none(vec![(2, sessions::not_ended())])
+                    .checked(|done| Done::wrote(done.first(), "changed")),
                 false => Decision::leave(()),
             }
         };
         let job = api.store.write(timeout, looks, decide);
         let done = within(api.statements.begin("UPDATE"), span, job).await.map_err(|error| api.failure(&error))?.1;
-        Ok(done.last().map(|done| done.changed))
+        Ok(done.get(1).map(|done| done.changed))
     }
 }

@@ -6,7 +6,7 @@ use crate::resource::audit;
 use crate::resource::handlers::api::within;
 use crate::resource::sessions::secret::RefreshToken;
 use crate::resource::sessions::{self, Session, Standing};
-use crate::resource::store::{Decision, Found};
+use crate::resource::store::{Decision, Done, Found};
 use gatewright_sdk::{Problem, Request, Response};
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, StatusCode};
@@ -76,7 +76,10 @@ impl SignIn {
             let mut row = move || found.next().flatten();
             let (session, account) = (row().map(|row| Session::of(&row)), row());
             let Some(session) = session else { return Decision::leave(Outcome::Refused("session_ended")) };
-            let end = |outcome| Decision::run([sessions::end_one(token.session)], outcome);
+            let end = |outcome| {
+                let end = Decision::run([sessions::end_one(token.session)], outcome);
+                end.checked(|done| Done::wrote(done.first(), "deleted"))
+            };
             match session.standing(&token, &model.table.name, accounts.lifetime) {
                 Standing::Unknown => return Decision::leave(Outcome::Refused("unknown_refresh_token")),
                 Standing::JustReplaced => return Decision::leave(Outcome::Refused("refresh_token_just_replaced")),
@@ -91,7 +94,8 @@ impl SignIn {
                 return end(Outcome::Refused("account_refused"));
             }
             let renew = sessions::renew(&session, &next, accounts.lifetime);
-            Decision::run([renew], Outcome::Renewed(account, next.clone()))
+            let renewed = Decision::run([renew], Outcome::Renewed(account, next.clone()));
+            renewed.checked(|done| Done::wrote(done.first(), "changed"))
         };
         let job = api.store.write(timeout, looks, decide);
         let span = api.sql_span("UPDATE", None);

@@ -3,7 +3,7 @@
 use rusqlite::ErrorCode;
 use rusqlite::ffi;
 
-use crate::resource::contract::Error;
+use crate::resource::contract::{Error, ForeignKey};
 
 /// Whether another process holds the requested lock.
 pub fn locked(error: &rusqlite::Error) -> bool {
@@ -26,7 +26,7 @@ impl From<rusqlite::Error> for Error {
                 ffi::SQLITE_CONSTRAINT_TRIGGER if message.starts_with("UNIQUE constraint failed: ") => {
                     Self::Unique(columns(&message))
                 }
-                ffi::SQLITE_CONSTRAINT_FOREIGNKEY => Self::Referenced,
+                ffi::SQLITE_CONSTRAINT_FOREIGNKEY => Self::Referenced(ForeignKey::default()),
                 _ => Self::Internal(message),
             },
             ErrorCode::OperationInterrupted => Self::Deadline,

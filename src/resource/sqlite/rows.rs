@@ -5,7 +5,7 @@ use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection};
 
 use super::touched::Touched;
-use crate::resource::contract::{Cell, Done, Error, Found, Param, Row, Rows, Sql};
+use crate::resource::contract::{Cell, Done, Error, ForeignKey, Found, Param, Row, Rows, Sql, Tree};
 
 impl ToSql for Param {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -102,6 +102,17 @@ impl Writer<'_> {
             Ok(rows.next()?.map_or(Param::Null, |row| row.cell(0).owned()))
         })?;
         Ok(Done { changed: self.connection.changes(), first })
+    }
+
+    /// Why a foreign key does not allow a delete of rows that refer to each other: others refer to them, or not all were deleted. The
+    /// job fails in any case, so what this does is undone.
+    pub fn why_referenced(&mut self, statement: &Sql, tree: &Tree) -> Result<Error, Error> {
+        let rows = self.run(&tree.count)?.first;
+        self.execute("PRAGMA defer_foreign_keys = ON", &[])?;
+        let done = self.run(statement);
+        self.execute("PRAGMA defer_foreign_keys = OFF", &[])?;
+        let all = rows == Param::Integer(i64::try_from(done?.changed).unwrap_or(i64::MAX));
+        Ok(if all { Error::Referenced(ForeignKey::default()) } else { Error::Internal(tree.reason.clone()) })
     }
 
     /// Runs a statement without rows; the number of rows it changed.

@@ -26,7 +26,18 @@ users:
   store: main
   id: { type: string }
   access: { default: public }
-  fields: { password: { type: password } }
+  fields: { password: { type: password }, list: { type: ref, to: lists, on_delete: cascade } }
+boxes:
+  store: main
+  id: { type: string }
+  access: { default: public }
+  soft_delete: true
+  fields: { inside: { type: ref, to: boxes, on_delete: cascade }, beside: { type: ref, to: boxes } }
+tags:
+  store: main
+  id: { type: string }
+  access: { default: public }
+  fields: { box: { type: ref, to: boxes }, below: { type: ref, to: tags, on_delete: cascade } }
 lines:
   store: main
   id: { type: string }
@@ -150,6 +161,16 @@ async fn a_delete_that_is_discarded_is_an_error() {
     }
     assert_eq!(send(kept, Method::POST, "/x/restore", "").await.status, 200);
     there().await;
+    // What is removed for good.
+    assert_eq!(send(kept, Method::DELETE, "/x", "").await.status, 204);
+    for table in ["_gw_deleted_kept", "_gw_deleted_parts"] {
+        discard(&world, "DELETE", table).await;
+        failed(&send(kept, Method::DELETE, "/x?deleted=only", "").await);
+        assert_eq!(kept.get("?deleted=only").await.rows().len(), 1, "{table}");
+        assert_eq!(parts.get("?deleted=only").await.rows().len(), 2, "{table}");
+        allow(&world, table).await;
+    }
+    assert_eq!(send(kept, Method::POST, "/x/restore", "").await.status, 200);
     // An id that is used again: the earlier copy of it cannot go.
     assert_eq!(send(kept, Method::DELETE, "/x", "").await.status, 204);
     assert_eq!(kept.post(r#"{"id":"x","name":"again"}"#).await.status, 201);
@@ -185,4 +206,61 @@ async fn what_a_delete_does_elsewhere_is_done_or_nothing_is() {
     assert_eq!(send(lists, Method::DELETE, "/l", "").await.status, 204);
     assert_eq!(world.count("SELECT count(*) FROM lines").await, 0);
     assert_eq!(world.count("SELECT count(*) FROM labels WHERE list IS NULL").await, 2);
+}
+
+/// The foreign key of a row that is left fails within the statement that deletes the others.
+#[tokio::test]
+async fn a_delete_of_a_tree_of_which_a_part_is_discarded_is_an_error() {
+    let world = world(SHOP).await;
+    let (boxes, tags) = (world.of("boxes"), world.of("tags"));
+    for (api, field, table) in [(boxes, "inside", "boxes"), (tags, "below", "tags")] {
+        for (id, to) in [("a", "null"), ("x", "\"a\""), ("b", "\"x\""), ("c", "\"a\"")] {
+            assert_eq!(api.post(&format!(r#"{{"id":"{id}","{field}":{to}}}"#)).await.status, 201);
+        }
+        discard(&world, "DELETE", table).await;
+        for id in ["/a", "/x"] {
+            failed(&send(api, Method::DELETE, id, "").await);
+            assert_eq!(api.get("").await.rows().len(), 4);
+        }
+        assert_eq!(send(api, Method::DELETE, "/b", "").await.status, 204);
+        allow(&world, table).await;
+    }
+    assert_eq!(boxes.get("?deleted=only").await.rows().len(), 1);
+    // Others that refer to it are still a conflict, in the same table too.
+    for (api, item, id) in [(tags, r#"{"id":"t","box":"x"}"#, "/t"), (boxes, r#"{"id":"d","beside":"x"}"#, "/d")] {
+        assert_eq!(api.post(item).await.status, 201);
+        assert_eq!(send(boxes, Method::DELETE, "/a", "").await.status, 409, "{item}");
+        assert_eq!(send(api, Method::DELETE, id, "").await.status, 204);
+    }
+    assert_eq!(send(boxes, Method::DELETE, "/a", "").await.status, 204);
+    let deleted = async || boxes.get("?deleted=only").await.rows().len();
+    assert_eq!(deleted().await, 5);
+    discard(&world, "DELETE", "_gw_deleted_boxes").await;
+    failed(&send(boxes, Method::DELETE, "/a?deleted=only", "").await);
+    assert_eq!(deleted().await, 5);
+    allow(&world, "_gw_deleted_boxes").await;
+    assert_eq!(send(boxes, Method::DELETE, "/a?deleted=only", "").await.status, 204);
+    assert_eq!(deleted().await, 2, "those that were deleted alone");
+}
+
+#[tokio::test]
+async fn sessions_that_the_database_keeps_are_an_error() {
+    let world = world(SHOP).await;
+    let (lists, users) = (world.of("lists"), world.of("users"));
+    assert_eq!(lists.post(r#"{"id":"l"}"#).await.status, 201);
+    assert_eq!(users.post(r#"{"id":"u","list":"l","password":"password123"}"#).await.status, 201);
+    for id in ["x", "y"] {
+        world.run(&format!("INSERT INTO _gw_sessions VALUES ('{id}', 'users', 'u', '', '1', 1, 1, 1, 1)")).await;
+    }
+    let tag = users.get("/u").await.header("etag");
+    discard(&world, "DELETE", "_gw_sessions").await;
+    failed(&send(users, Method::PATCH, "/u", r#"{"password":"password456"}"#).await);
+    failed(&send(users, Method::DELETE, "/u", "").await);
+    failed(&send(lists, Method::DELETE, "/l", "").await);
+    assert_eq!(users.get("/u").await.header("etag"), tag);
+    assert_eq!(world.count("SELECT count(*) FROM _gw_sessions").await, 2);
+    allow(&world, "_gw_sessions").await;
+    assert_eq!(send(users, Method::PATCH, "/u", r#"{"password":"password456"}"#).await.status, 200);
+    assert_eq!(world.count("SELECT count(*) FROM _gw_sessions").await, 0);
+    assert_eq!(send(lists, Method::DELETE, "/l", "").await.status, 204);
 }
