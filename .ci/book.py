@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """What .ci/book does besides mdBook.
 
-  sources ROOT  every link of the Markdown files in the repository exists, also of those that are not in the book, such as README.md; and a page
-                names each environment variable that its YAML needs, before that YAML, and only files of the repository that exist
+  sources ROOT  every link of the Markdown files in the repository exists, also of those that are not in the book, such as README.md, and so do
+                the files of the repository that pages name; a page names what its examples need before they do: environment variables, a
+                copy of the repository, and on pages of plugins other files
   prepare SRC   the pages in SRC get links as they must be in the book, and SUMMARY.md the pages that are listed by their files
   check BOOK    every link and anchor of the built book exists, and every page is within two clicks of the first one"""
 import collections, html.parser, pathlib, posixpath, re, subprocess, sys, urllib.parse
@@ -33,12 +34,29 @@ def unnamed(page):
         yield from sorted(name for name in set(reads.findall(block[1])) if not re.search(rf"\b{name}\b", before))
 
 
+def unnamed_files(page):
+    """The files that the YAML of a page reads, and no line before names."""
+    text = page.read_text()
+    for block in re.finditer(r"^ *```yaml\n(.*?)^ *```", text, re.M | re.S):
+        for path in re.findall(r"\b(?:\w+_)?file: ([a-z][\w./-]*)", block[1]):
+            if f"`{path}`" not in text[:block.start()] and f"`{path.split('/')[0]}`" not in text[:block.start()]:
+                yield path
+
+
 def missing(page, root):
     """Paths in the text of a page, such as `src/path.rs`, that are nowhere in the repository."""
     text = re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.M | re.S)
     for path in re.findall(r"`((?:src|plugins|tests|docs|deploy|packaging|config|\.ci|benches)/[\w./-]+)`", text):
         if not (root / path).exists() and not (page.parent / path).exists():
             yield path
+
+
+def files_of_the_repository(page):
+    """The files of the repository that commands of a page need, if nothing before says that they run in a copy of it."""
+    text = page.read_text()
+    for block in re.finditer(r"^ *```sh\n(.*?)^ *```", text, re.M | re.S):
+        if not re.search(r"\bcop(y|ies) of th(e|is)\s+repository\b|git clone", text[:block.end()]):
+            yield from re.findall(r"(?<![\w/.])(?:config|deploy|tests|packaging)/[\w./-]+", block[1])
 
 
 def sources(root):
@@ -60,6 +78,10 @@ def sources(root):
         # These name files of their time, and files of the reader.
         if page.name not in ("CHANGELOG.md", "writing-a-plugin.md"):
             wrong += [f"{page.relative_to(root)}: there is no {path}" for path in missing(page, root)]
+        if page.parent.name == "plugins":
+            wrong += [f"{page.relative_to(root)}: its YAML needs the file {path}, which nothing before it names" for path in unnamed_files(page)]
+        if "docs" in page.relative_to(root).parts:
+            wrong += [f"{page.relative_to(root)}: nothing says that {path} is in a copy of the repository" for path in files_of_the_repository(page)]
         # The reference begins with what `${env.NAME}` is.
         if page.name != "configuration.md":
             wrong += [f"{page.relative_to(root)}: its YAML needs the variable {name}, which nothing before it names" for name in unnamed(page)]

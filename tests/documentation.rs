@@ -149,9 +149,18 @@ fn every_reason_is_explained() {
     assert!(gone.is_empty(), "docs/reasons.md explains {gone:?}, which the program does not have");
 }
 
-/// Read by libraries: sd-notify and anstream.
-const OF_LIBRARIES: [&str; 7] =
-    ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "TERM"];
+/// Read by libraries: sd-notify, anstream and rustls-native-certs.
+const OF_LIBRARIES: [&str; 9] = [
+    "NOTIFY_SOCKET",
+    "WATCHDOG_USEC",
+    "WATCHDOG_PID",
+    "NO_COLOR",
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
+    "TERM",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+];
 
 /// The variables that the code names. Overrides of the configuration have two underscores.
 fn variables() -> BTreeSet<String> {
@@ -303,6 +312,10 @@ fn the_changelog_and_the_packages_follow_the_version_policy() {
     let own = env!("CARGO_PKG_VERSION");
     let chart = read("deploy/helm/gatewright/Chart.yaml");
     assert!(chart.contains(&format!("\nappVersion: {own}\n")), "{chart}");
+    let page = read("docs/deployment.md");
+    let named = Regex::new(r#"gatewright(?:_|:|, tag: ")(\d+\.\d+\.\d+)"#).unwrap();
+    let versions: BTreeSet<&str> = named.captures_iter(&page).map(|found| found.get(1).unwrap().as_str()).collect();
+    assert_eq!(versions, BTreeSet::from([own]), "docs/deployment.md");
     let debian = read("packaging/debian/changelog");
     assert!(debian.starts_with(&format!("gatewright ({own}-")), "{debian}");
     let release = Regex::new(r"^(Unreleased|\d+\.\d+\.\d+ - \d{4}-\d\d-\d\d)$").unwrap();
