@@ -98,8 +98,19 @@ const MAKERS: [&str; 9] = [
 ];
 
 /// Words in the same places that are no reasons.
-const OTHERS: [&str; 10] =
-    ["array", "certificate", "expires", "forward_auth", "items", "owner", "roles", "scopes", "string", "type"];
+const OTHERS: [&str; 11] = [
+    "array",
+    "certificate",
+    "expires",
+    "forward_auth",
+    "inserted",
+    "items",
+    "owner",
+    "roles",
+    "scopes",
+    "string",
+    "type",
+];
 
 fn reasons() -> BTreeSet<String> {
     let logged = Regex::new(r#"reason\((?:format!\()?"([a-z_]+)[:"]"#).unwrap();

@@ -1,7 +1,7 @@
 //! Exports traces, metrics and logs to a real OTLP receiver, and checks the status when the receiver fails.
 
 use crate::collector::{self, Collector, Fault};
-use crate::harness::{Gateway, HEAD, PATIENCE, send};
+use crate::harness::{Gateway, HEAD, PATIENCE, refusing, send};
 use opentelemetry_proto::tonic::metrics::v1::metric::Data;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::Value;
@@ -152,7 +152,7 @@ fn rejected_items_are_reported_with_the_reason() {
 fn no_bad_receiver_falsifies_a_count_or_delays_shutdown() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_socket, closed) = refusing();
     let garbage = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
     let garbage_address = garbage.local_addr().unwrap();
     runtime.spawn(async move {

@@ -1,6 +1,6 @@
 //! `forward_auth` with a real server that decides, hangs, or is not there.
 
-use crate::harness::{Gateway, head_of};
+use crate::harness::{Gateway, head_of, refusing};
 use std::io::Write;
 use std::net::TcpListener;
 use std::sync::mpsc::{Receiver, channel};
@@ -95,7 +95,7 @@ fn fields_from_the_server_reach_the_upstream_whatever_connection_names() {
 
 #[test]
 fn without_the_server_nothing_passes() {
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_socket, closed) = refusing();
     let gateway = Gateway::start(&yaml(&format!("http://{closed}/verify")));
     assert_eq!(gateway.send("GET", "/inner", &[("cookie", "user=good")], "").status, 503);
 }

@@ -1,6 +1,7 @@
 //! Starts the real program with its own configuration on free ports, and talks to it.
 
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -235,6 +236,14 @@ pub fn send_as_written(to: SocketAddr, request: &str) -> Answer {
     let mut bytes = Vec::new();
     let _ = stream.read_to_end(&mut bytes);
     parse(&bytes).unwrap_or_else(|| panic!("{request}: no response: {:?}", String::from_utf8_lossy(&bytes)))
+}
+
+/// An address that refuses connections while the socket is there: it is bound, so nothing else gets the port, and does not listen.
+pub fn refusing() -> (Socket, SocketAddr) {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
 }
 
 pub fn connect(to: SocketAddr) -> TcpStream {

@@ -1,6 +1,6 @@
 //! The proxy target: what the upstream sees, and what the client sees of a failing upstream.
 
-use crate::harness::{Gateway, connect, read_answer};
+use crate::harness::{Gateway, connect, read_answer, refusing};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, channel};
@@ -92,7 +92,7 @@ fn a_space_between_a_name_and_its_colon_is_removed_from_a_response() {
 
 #[test]
 fn a_failing_upstream_produces_a_problem_of_ours() {
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_socket, closed) = refusing();
     let refused = gateway(closed).get("/api/there");
     assert_eq!((refused.status, refused.json()["error"].as_str()), (502, Some("bad_gateway")));
     let (garbage, _seen) = upstream(b"nonsense\r\n\r\n");

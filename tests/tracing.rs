@@ -1,7 +1,7 @@
 //! What a real OTLP receiver gets about requests: the tree, names and attributes, and what an upstream sees.
 
 use crate::collector::{Collector, Received};
-use crate::harness::{Gateway, HEAD, PATIENCE, head_of};
+use crate::harness::{Gateway, HEAD, PATIENCE, head_of, refusing};
 use std::io::Write;
 use std::net::TcpListener;
 use std::time::Instant;
@@ -135,7 +135,7 @@ fn the_trace_of_a_caller_continues_through_the_gateway_to_the_upstream() {
 fn a_dead_collector_affects_no_request_and_an_edit_redirects_the_export() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let collector = runtime.block_on(Collector::grpc());
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_socket, closed) = refusing();
     let mut gateway = traced(&format!("http://{closed}"), &YAML.replace("UPSTREAM", "127.0.0.1:1"));
     assert!((0..50).all(|_| gateway.get("/nowhere").status == 404));
     let text = std::fs::read_to_string(gateway.file()).unwrap();

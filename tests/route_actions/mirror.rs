@@ -1,7 +1,7 @@
 //! Copies of requests go to another upstream, whatever becomes of them.
 
 use super::{response, upstream};
-use crate::harness::{ADMIN_TOKEN, Gateway, HEAD, PATIENCE, head_of, send};
+use crate::harness::{ADMIN_TOKEN, Gateway, HEAD, PATIENCE, head_of, refusing, send};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, channel};
@@ -112,7 +112,7 @@ fn an_upstream_that_hangs_or_is_down_delays_no_request() {
     }
     assert!((0..2).all(|_| seen.recv_timeout(PATIENCE).is_ok()));
     assert_eq!(count(&gateway, "overloaded"), 3);
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_socket, closed) = refusing();
     let gateway = start(real, closed, "");
     assert_eq!(gateway.get("/api/orders").body, "real");
     wait_for(&gateway, "failed", 1);

@@ -1,7 +1,7 @@
 //! Requests are split between upstreams by weight, and a cookie keeps a client at one.
 
 use super::{response, upstream};
-use crate::harness::Gateway;
+use crate::harness::{Gateway, refusing};
 use std::net::SocketAddr;
 
 fn yaml(targets: &[(&str, SocketAddr)], shares: &str) -> String {
@@ -50,7 +50,7 @@ fn a_cookie_keeps_a_client_at_the_upstream_that_was_chosen_by_weight() {
 
 #[test]
 fn an_upstream_that_fails_does_not_hand_its_share_to_the_other() {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_socket, closed) = refusing();
     let (two, _two) = upstream(response("200 OK", "", "two"));
     let gateway = Gateway::start(&yaml(
         &[("one", closed), ("two", two)],
