@@ -1,7 +1,7 @@
 //! Metrics about upstreams, stores and limits.
 
 use super::{Scraped, reload, start, wait_for};
-use crate::harness::Gateway;
+use crate::harness::{Gateway, refusing};
 use serde_json::json;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
@@ -36,10 +36,6 @@ fn upstream() -> (SocketAddr, Arc<AtomicUsize>) {
         }
     });
     (address, taken)
-}
-
-fn closed() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 fn proxying(to: SocketAddr, timeout: &str) -> String {
@@ -93,7 +89,7 @@ fn an_upstream_is_measured_by_target_method_and_status_and_goes_on_over_reloads(
 
 #[test]
 fn an_upstream_that_fails_says_why() {
-    let address = closed();
+    let (_socket, address) = refusing();
     let gateway = start(&proxying(address, "10s"));
     assert_eq!(gateway.get("/there/200").status, 502);
     assert_eq!(gateway.get("/there/200").status, 502);
