@@ -3,6 +3,7 @@
 mod check;
 mod discriminator;
 pub mod json;
+mod json_schema;
 pub mod members;
 pub mod parts;
 mod place;
@@ -13,6 +14,7 @@ pub mod shape;
 mod tests;
 mod upgrade;
 
+pub use json_schema::json_schema;
 pub use members::Unknown;
 pub use place::Place;
 

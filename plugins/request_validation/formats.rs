@@ -3,8 +3,9 @@
 use super::invalid::{self, Unusable};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use gatewright_openapi::json_schema;
 use gatewright_sdk::nearest;
-use jsonschema::{Draft, EmailOptions, Keyword, PatternOptions, ValidationError, Validator};
+use jsonschema::{EmailOptions, Keyword, ValidationError, Validator};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
@@ -19,9 +20,6 @@ pub enum Formats {
     /// Nothing: it only describes the value.
     Ignore,
 }
-
-/// The largest automaton of one `pattern`.
-const PATTERN_SIZE: usize = 1 << 20;
 
 /// The formats that are checked.
 const CHECKED: [&str; 22] = [
@@ -67,9 +65,7 @@ pub fn meant(format: &str) -> Option<&'static str> {
 /// # Errors
 /// Where the schema is not valid, and why: ` at /type: …`.
 pub fn validator(schema: &Value, formats: Formats) -> Result<Validator, Unusable> {
-    let patterns = PatternOptions::regex().size_limit(PATTERN_SIZE);
-    let mut options = jsonschema::options().with_draft(Draft::Draft202012).with_pattern_options(patterns).offline();
-    options = options.should_validate_formats(formats == Formats::Check);
+    let mut options = json_schema().should_validate_formats(formats == Formats::Check);
     if formats == Formats::Check {
         // An address, without the name of its owner in front. A `regex` would be compiled, at the expense of the gateway.
         options = options
@@ -127,8 +123,8 @@ impl Range {
 
 const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
 
-impl<'i> Keyword<'i> for Range {
-    fn validate(&self, value: &'i Value) -> Result<(), ValidationError<'i>> {
+impl Keyword for Range {
+    fn validate<'i>(&self, value: &'i Value) -> Result<(), ValidationError<'i>> {
         let name = match self {
             Self::Int32 => "int32",
             Self::Int64 | Self::All => "int64",
@@ -136,7 +132,7 @@ impl<'i> Keyword<'i> for Range {
         if self.is_valid(value) { Ok(()) } else { Err(ValidationError::custom(name)) }
     }
 
-    fn is_valid(&self, value: &'i Value) -> bool {
+    fn is_valid(&self, value: &Value) -> bool {
         value.as_number().is_none_or(|number| self.has(number))
     }
 }

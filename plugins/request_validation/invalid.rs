@@ -4,6 +4,7 @@ use gatewright_sdk::nearest;
 use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// Why something cannot be validated, and what to do about it, if that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,20 +40,22 @@ const MEANT: [(&[&str], &str); 10] = [
 pub fn schema(error: &ValidationError<'_>) -> Unusable {
     let (place, built) = (error.instance_path().as_str(), error.schema_path().as_str());
     let at = |place: &str| if place.is_empty() { String::new() } else { format!(" at `{place}`") };
+    // What is found while a schema is compiled, and not before, has its place in the other path.
+    let found = if place.is_empty() { built } else { place };
     match error.kind() {
-        // The second one is found in a component while the schema is compiled.
-        ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::Custom { .. } if place.ends_with("/type") => {
+        ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::Custom { .. } if found.ends_with("/type") => {
             if let Some((why, help)) = kind(error.instance()) {
-                return Unusable { why: format!("{}: {why}", at(place)), help: Some(help) };
+                return Unusable { why: format!("{}: {why}", at(found)), help: Some(help) };
             }
         }
         ValidationErrorKind::Format { format } if format == "regex" => {
-            if let Some(text) = error.instance().as_str() {
-                // One that is found while the schema is compiled has its place in the other path.
-                let (why, help) = pattern(text);
-                let place = if place.is_empty() { built } else { place };
-                return Unusable { why: format!("{}: {why}", at(place)), help: Some(help.to_owned()) };
-            }
+            // A name in `patternProperties` is a part of the path.
+            let (text, found) = match (error.instance().as_str(), found.rsplit_once('/')) {
+                (None, Some((above, name))) => (name.replace("~1", "/").replace("~0", "~").into(), above),
+                (text, _) => (Cow::Borrowed(text.unwrap_or_default()), found),
+            };
+            let (why, help) = pattern(&text);
+            return Unusable { why: format!("{}: {why}", at(found)), help: Some(help.to_owned()) };
         }
         _ => {}
     }
@@ -146,6 +149,7 @@ mod tests {
             ("(a|b)\\1", "has a back-reference", "`(aa|bb)`"),
             ("(?<x>a|b)\\k<x>", "has a back-reference", "`(aa|bb)`"),
             ("(a", "is not a regular expression that can be used", "close all brackets"),
+            ("a/(~b", "the pattern `a/(~b` is not a regular expression that can be used", "close all brackets"),
             ("((a{1000}){1000}){1000}", "or is too large", "smaller repetition counts"),
         ] {
             for (schema, place) in [
@@ -157,6 +161,7 @@ mod tests {
                 assert!(found.contains(why) && advice.contains(help), "{schema}: {found} {advice}");
             }
             let (found, advice) = refused(&json!({ "patternProperties": { pattern: {} } }));
+            assert!(found.starts_with(" at `/patternProperties`: "), "{pattern}: {found}");
             assert!(found.contains(why) && advice.contains(help), "{pattern}: {found} {advice}");
         }
     }

@@ -13,6 +13,7 @@ use crate::resource::field::{Field, Source};
 use crate::resource::field_type::FieldType;
 use crate::resource::operator;
 use crate::resource::store::Param;
+use gatewright_openapi::json_schema;
 use gatewright_sdk::{Code, Fault};
 use regex::{Regex, RegexBuilder};
 use serde_json::Value;
@@ -230,10 +231,7 @@ fn decimal(written: &Written, context: &mut FieldContext<'_>) -> FieldType {
 }
 
 fn schema(schema: Option<&Value>, context: &mut FieldContext<'_>) -> Option<Arc<jsonschema::Validator>> {
-    let linear = jsonschema::PatternOptions::regex().size_limit(PATTERN_SIZE);
-    let options =
-        jsonschema::options().with_draft(jsonschema::Draft::Draft202012).with_pattern_options(linear).offline();
-    match options.build(schema?) {
+    match json_schema().build(schema?) {
         Ok(validator) => Some(Arc::new(validator)),
         Err(error) => {
             let message = format!("not a valid JSON Schema (2020-12): {}", shown(&error.to_string()));
