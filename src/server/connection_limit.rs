@@ -1,9 +1,8 @@
 //! Limits the number of connections: in the whole process, and per client.
 
-use gatewright_sdk::ClientAddress;
+use gatewright_sdk::{ClientAddress, ClientKey};
 use parking_lot::Mutex;
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::Notify;
@@ -59,7 +58,7 @@ pub(super) struct Connections {
     limit: Arc<ConnectionLimit>,
     open: AtomicUsize,
     accepted: AtomicUsize,
-    by_client: Mutex<HashMap<IpAddr, u32>>,
+    by_client: Mutex<HashMap<ClientKey, u32>>,
 }
 
 impl Connections {
@@ -84,7 +83,7 @@ impl Connections {
     /// connects through a Unix socket cannot be told apart, so those connections are not counted per client.
     pub(super) fn admit(self: &Arc<Self>, peer: ClientAddress, per_client: u32) -> Option<Permit> {
         self.accepted.fetch_add(1, Ordering::Relaxed);
-        let client = peer.ip().map(client);
+        let client = peer.ip().map(|_| ClientKey::of(peer));
         if let Some(client) = client {
             let mut by_client = self.by_client.lock();
             let held = by_client.entry(client).or_insert(0);
@@ -99,21 +98,11 @@ impl Connections {
     }
 }
 
-/// What counts as one client: an IPv4 address, also one that was translated to IPv6, or the /64 network of an IPv6 address, which belongs
-/// to one customer.
-fn client(peer: IpAddr) -> IpAddr {
-    match peer.to_canonical() {
-        translated if ClientAddress::Ip(translated).translated().is_some() => translated,
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX))),
-        v4 => v4,
-    }
-}
-
 /// The share of one connection in its limits, released when its socket is closed.
 pub(super) struct Permit {
     connections: Arc<Connections>,
     /// The client that it counts for, if any.
-    client: Option<IpAddr>,
+    client: Option<ClientKey>,
 }
 
 impl Drop for Permit {
@@ -151,8 +140,6 @@ mod tests {
         drop(first);
         assert!(!limit.is_full());
         assert!(connections.admit(one, 2).is_some());
-        let translated = ["64:ff9b::192.0.2.1", "64:ff9b::192.0.2.2"].map(|address| client(address.parse().unwrap()));
-        assert_ne!(translated[0], translated[1], "each IPv4 client behind a translator");
         assert_eq!((connections.open(), connections.accepted()), (2, 5));
     }
 
@@ -163,11 +150,5 @@ mod tests {
         assert_eq!((held.len(), connections.open()), (3, 3));
         drop(held);
         assert_eq!(connections.open(), 0);
-    }
-
-    #[test]
-    fn an_ipv4_client_is_the_same_one_on_a_socket_for_both_families() {
-        let mapped: IpAddr = "::ffff:192.0.2.1".parse().unwrap();
-        assert_eq!(client(mapped), "192.0.2.1".parse::<IpAddr>().unwrap());
     }
 }
