@@ -5,6 +5,7 @@
 
 mod script;
 pub mod tls;
+pub mod wrong_passwords;
 
 use crate::config::document::process::OnStoreError;
 use crate::telemetry::instruments::{STORE_DURATION, STORE_REACHABLE};
@@ -14,7 +15,8 @@ use gatewright_sdk::{Counters, Fallback, Services, Take, Taken, Taking, WithTask
 use parking_lot::Mutex;
 use redis::aio::MultiplexedConnection;
 use redis::io::tcp::TcpSettings;
-use redis::{AsyncConnectionConfig, Client, ErrorKind, IntoConnectionInfo, RedisError};
+use redis::{AsyncConnectionConfig, Client, ErrorKind, IntoConnectionInfo, RedisError, RedisResult};
+use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
@@ -182,8 +184,18 @@ impl Redis {
 
     /// What a request learns from Redis, if it responds.
     async fn take(&self, link: Arc<MultiplexedConnection>, take: Take) -> Option<Taken> {
+        let asked = script::take(&link, &take);
+        self.heard(&link, asked).await
+    }
+
+    /// What Redis responds on `link`, if it does so in time.
+    async fn heard<T>(
+        &self,
+        link: &Arc<MultiplexedConnection>,
+        asked: impl Future<Output = RedisResult<T>>,
+    ) -> Option<T> {
         let begun = Instant::now();
-        let asked = timeout(DEADLINE, script::take(&link, &take)).await;
+        let asked = timeout(DEADLINE, asked).await;
         let series = match &asked {
             Ok(Ok(_)) => &self.durations.ok,
             Ok(Err(_)) => &self.durations.failed,
@@ -191,12 +203,12 @@ impl Redis {
         };
         series.record(u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
         let why = match asked {
-            Ok(Ok(taken)) => {
+            Ok(Ok(answer)) => {
                 self.misses.store(0, Relaxed);
-                return Some(taken);
+                return Some(answer);
             }
             Ok(Err(error)) if error.is_io_error() || error.is_unrecoverable_error() => {
-                self.lose(&link, &said(&error));
+                self.lose(link, &said(&error));
                 return None;
             }
             // Something else uses this key: no reason to give up the others.
@@ -205,7 +217,7 @@ impl Redis {
             Err(_) => too_slow(),
         };
         if self.misses.fetch_add(1, Relaxed) + 1 >= MISSES {
-            self.lose(&link, &why);
+            self.lose(link, &why);
         }
         None
     }

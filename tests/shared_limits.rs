@@ -1,7 +1,7 @@
 //! Limits that several gateways share, with a real redis-server.
 
 mod over_tls;
-mod server;
+pub mod server;
 
 use crate::harness::{Answer, Gateway, HEAD, send};
 use crate::metrics::Scraped;

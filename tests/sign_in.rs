@@ -5,6 +5,7 @@ mod accounts;
 mod guesses;
 mod keys;
 mod sessions;
+mod shared;
 
 use crate::harness::{Answer, Gateway, HEAD, send};
 use serde_json::{Value, json};
@@ -42,6 +43,13 @@ fn plain() -> String {
     yaml("ttl: 15m", "")
 }
 
+/// With metrics and the whole access log.
+fn whole(yaml: &str) -> String {
+    let head = HEAD.replace("telemetry: {", "telemetry: { metrics: { prometheus: {} },");
+    let head = head.replace("level: info", "level: info, access: { sample: 1.0 }");
+    format!("{head}{yaml}")
+}
+
 /// A gateway with its users.
 struct Site(Gateway);
 
@@ -54,9 +62,7 @@ struct Session {
 
 impl Site {
     fn start(yaml: &str) -> Self {
-        let head = HEAD.replace("telemetry: {", "telemetry: { metrics: { prometheus: {} },");
-        let head = head.replace("level: info", "level: info, access: { sample: 1.0 }");
-        Self(Gateway::start_whole(&format!("{head}{yaml}")))
+        Self(Gateway::start_whole(&whole(yaml)))
     }
 
     /// A request from a client with this address.

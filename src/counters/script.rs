@@ -1,38 +1,66 @@
-//! The script that takes from a bucket in one step.
+//! Scripts, which Redis runs in one step, and the one that takes from a bucket.
 
 use gatewright_sdk::{Take, Taken};
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, ErrorKind, RedisResult, Script, ServerErrorKind, cmd};
+use redis::{Cmd, ErrorKind, FromRedisValue, RedisResult, Script, ServerErrorKind, cmd};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-const TEXT: &str = include_str!("take.lua");
+/// The text of a script, and the hash by which Redis knows it.
+pub struct Text {
+    text: &'static str,
+    hash: LazyLock<Script>,
+}
 
-static SCRIPT: LazyLock<Script> = LazyLock::new(|| Script::new(TEXT));
-
-/// Takes from a bucket. Redis knows the script by its hash; if it was restarted or has flushed its scripts, it gets the
-/// text once more.
-pub async fn take(link: &MultiplexedConnection, take: &Take) -> RedisResult<Taken> {
-    let mut link = link.clone();
-    let answer = command("EVALSHA", SCRIPT.get_hash(), take).query_async(&mut link).await;
-    let (admitted, owed): (i64, i64) = match answer {
-        Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-            command("EVAL", TEXT, take).query_async(&mut link).await?
-        }
-        answer => answer?,
+/// Declares the script with this text.
+macro_rules! script {
+    ($file:literal) => {
+        $crate::counters::script::Text::new(include_str!($file), || redis::Script::new(include_str!($file)))
     };
+}
+pub(super) use script;
+
+impl Text {
+    pub const fn new(text: &'static str, hash: fn() -> Script) -> Self {
+        Self { text, hash: LazyLock::new(hash) }
+    }
+
+    /// Runs the script with what `fill` adds. If Redis was restarted or has flushed its scripts, it gets the text once more.
+    pub async fn run<T: FromRedisValue>(
+        &self,
+        link: &MultiplexedConnection,
+        fill: impl Fn(&mut Cmd),
+    ) -> RedisResult<T> {
+        let mut link = link.clone();
+        let command = |verb: &str, script: &str| {
+            let mut command = cmd(verb);
+            command.arg(script);
+            fill(&mut command);
+            command
+        };
+        match command("EVALSHA", self.hash.get_hash()).query_async(&mut link).await {
+            Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
+                command("EVAL", self.text).query_async(&mut link).await
+            }
+            answer => answer,
+        }
+    }
+}
+
+static TAKE: Text = script!("take.lua");
+
+/// Takes from a bucket.
+pub async fn take(link: &MultiplexedConnection, take: &Take) -> RedisResult<Taken> {
+    let fill = |command: &mut Cmd| {
+        command.arg(1).arg(&take.bucket);
+        command.arg(micros(take.period)).arg(take.burst).arg(take.cost).arg(micros(take.owed));
+    };
+    let (admitted, owed): (i64, i64) = TAKE.run(link, fill).await?;
     Ok(Taken { admitted: admitted == 1, owed: Duration::from_nanos(u64::try_from(owed).unwrap_or_default()) })
 }
 
-fn command(verb: &str, script: &str, take: &Take) -> Cmd {
-    let mut command = cmd(verb);
-    command.arg(script).arg(1).arg(&take.bucket);
-    command.arg(micros(take.period)).arg(take.burst).arg(take.cost).arg(micros(take.owed));
-    command
-}
-
 /// As text, exact to the nanosecond.
-fn micros(time: Duration) -> String {
+pub fn micros(time: Duration) -> String {
     match time.subsec_nanos() % 1000 {
         0 => time.as_micros().to_string(),
         nanos => format!("{}.{nanos:03}", time.as_micros()),

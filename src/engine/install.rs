@@ -58,7 +58,7 @@ pub fn install(
         exposed: &parts.exposed,
         probes,
         needs: &needs,
-        stores: &counting,
+        stores: &counting.stores,
         usages: &usages,
     };
     let behind = |plugin: &str, route: &str, service: HttpService| {
@@ -67,7 +67,16 @@ pub fn install(
     };
     let Made { resources, upstreams, copies } = made;
     let descriptions = Descriptions { plan: &plan, models: &parts.models };
-    let installed = Installed { resources, upstreams, copies, keep, behind: &behind, descriptions, generation };
+    let installed = Installed {
+        resources,
+        upstreams,
+        copies,
+        keep,
+        counting: &counting.redis,
+        behind: &behind,
+        descriptions,
+        generation,
+    };
     let mut chains = Vec::with_capacity(parts.routes.len());
     for route in &parts.routes {
         // Every named resource and upstream exists, because the document has no errors.

@@ -11,7 +11,7 @@ use crate::resource::place::Place;
 use crate::resource::store::Store;
 use crate::resource::table::Table;
 use gatewright_sdk::{Counters, Keep, Stores, WithTask};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -59,9 +59,17 @@ pub fn certificates(specs: &Named<StoreSpec>, faults: &mut Faults<'_>) -> HashMa
     all
 }
 
+/// The stores that count.
+pub struct Counting {
+    /// Each by its name.
+    pub redis: BTreeMap<String, Arc<counters::Store>>,
+    /// The same for plugins.
+    pub stores: Stores,
+}
+
 /// The stores that count, the ones that are connected already if they are the same. A new one connects when the snapshot
 /// serves.
-pub fn counting(specs: &Named<StoreSpec>, certificates: &HashMap<String, Certificates>, keep: &Keep) -> Stores {
+pub fn counting(specs: &Named<StoreSpec>, certificates: &HashMap<String, Certificates>, keep: &Keep) -> Counting {
     let redis = specs.iter().filter(|(_, spec)| spec.url.store == StoreKind::Redis);
     let kept = redis.filter_map(|(name, spec)| {
         let on_error = spec.on_error.unwrap_or_default();
@@ -72,7 +80,11 @@ pub fn counting(specs: &Named<StoreSpec>, certificates: &HashMap<String, Certifi
         let key = format!("store {name} {on_error:?} {digest} {}", spec.url.expose());
         let owner = format!("stores.{name}");
         let redis = keep.get_or_begin(&key, || WithTask::new(&owner, made, counters::maintain));
-        Some((name.to_owned(), Arc::new(counters::Store::new(name, redis)) as Arc<dyn Counters>))
+        Some((name.to_owned(), Arc::new(counters::Store::new(name, redis))))
     });
-    Stores(kept.collect())
+    let redis: BTreeMap<_, _> = kept.collect();
+    let counters =
+        |(name, store): (&String, &Arc<counters::Store>)| (name.clone(), Arc::clone(store) as Arc<dyn Counters>);
+    let stores = Stores(redis.iter().map(counters).collect());
+    Counting { redis, stores }
 }

@@ -12,6 +12,7 @@ mod upstream;
 
 use crate::config::document::Document;
 use crate::config::document::route::{Route, Target};
+use crate::counters;
 use crate::engine::chain::Plugins;
 use crate::engine::openapi::Descriptions;
 use crate::engine::plan::{Below, PlannedTarget};
@@ -145,6 +146,8 @@ pub struct Installed<'a> {
     /// The copies of requests in progress.
     pub copies: Arc<Copies>,
     pub keep: &'a Keep,
+    /// The stores that count, by name.
+    pub counting: &'a BTreeMap<String, Arc<counters::Store>>,
     /// Puts a plugin, by name, in front of a service of a route.
     pub behind: &'a Behind<'a>,
     /// The descriptions of what listeners serve.

@@ -1,6 +1,7 @@
 //! Sign-in with an e-mail address and a password: access tokens, refresh tokens, sign-out and change of the password.
 
 mod check;
+mod counting;
 mod guesses;
 mod input;
 mod limits;
@@ -14,11 +15,13 @@ mod tokens;
 pub use self::check::{Accounts, compile, warnings};
 pub use self::guesses::Guesses;
 
-use self::guesses::{Attempt, Slowed};
+use self::counting::{Counted, Counting, Verdict};
+use self::guesses::Slowed;
 use self::measure::Measures;
 use super::audit;
 use super::handlers::{self, Api};
 use super::model::Model;
+use crate::counters::Store;
 use gatewright_sdk::{
     Body, ClientAddress, ClientKey, Facts, HttpService, Identity, Keep, Problem, Reply, Request, Response, TokenSigner,
 };
@@ -26,7 +29,6 @@ use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method, StatusCode};
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Instant;
 use tracing::Instrument;
 
 /// What is served below the path of the route.
@@ -40,7 +42,7 @@ struct SignIn {
     api: Arc<Api>,
     accounts: Arc<Accounts>,
     signer: Arc<TokenSigner>,
-    guesses: Arc<Guesses>,
+    counting: Counting,
     measures: Measures,
 }
 
@@ -59,16 +61,18 @@ pub fn checks_token(address: &str, method: &Method) -> bool {
     }
 }
 
-/// The addresses of a sign-in. `behind` puts the plugin that accepts the tokens in front of a service.
+/// The addresses of a sign-in, which counts wrong passwords in `store` if there is one. `behind` puts the plugin that accepts the tokens in front of a service.
 pub fn service(
     (api, accounts, signer): (Arc<Api>, Arc<Accounts>, Arc<TokenSigner>),
+    store: Option<Arc<Store>>,
     keep: &Keep,
     behind: impl FnOnce(HttpService) -> HttpService,
 ) -> HttpService {
-    let guesses = guesses(&api.model, keep);
-    let measures = Measures::new(&api.model.name);
+    let measures = Measures::new(&api.model.name, store.is_some());
+    let name = format!("{}/{}", api.model.store, api.model.table.name);
+    let counting = Counting::new(guesses(&api.model, keep), accounts.limits, store, &name);
     let keys = keys(&signer);
-    let desk = Arc::new(SignIn { api, accounts, signer, guesses, measures });
+    let desk = Arc::new(SignIn { api, accounts, signer, counting, measures });
     let (own, items) = (Arc::clone(&desk), handlers::items(&desk.api));
     let own = behind(HttpService::from_call(move |request| match request.method() {
         &Method::POST => answer(&own, "password", request, password::change),
@@ -173,37 +177,42 @@ impl SignIn {
     }
 
     /// Counts an attempt to name the password of `account`, or rejects it: too many were wrong.
-    fn attempt(&self, caller: Caller, account: &str) -> Result<Attempt, Problem> {
-        let limits = &self.accounts.limits;
-        self.guesses.attempt(limits, (caller.key, account), Instant::now()).map_err(|Slowed { wait, newly }| {
-            if let Some(what) = newly {
-                audit::sign_in_slowed(self.resource(), what, caller.address);
-            }
-            self.measures.slowed();
-            let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
-            Problem::too_many_requests(seconds).reason("too_many_wrong_passwords")
-        })
+    async fn attempt(&self, caller: Caller, account: &str) -> Result<Counted, Problem> {
+        let (verdict, alone) = self.counting.attempt(caller.key, account).await;
+        if alone {
+            self.measures.fell_back();
+        }
+        let Slowed { wait, newly } = match verdict {
+            Verdict::Counted(counted) => return Ok(counted),
+            Verdict::Refused => return Err(Problem::unavailable(1).log_reason("store")),
+            Verdict::Slowed(slowed) => slowed,
+        };
+        if let Some(what) = newly {
+            audit::sign_in_slowed(self.resource(), what, caller.address);
+        }
+        self.measures.slowed();
+        let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
+        Err(Problem::too_many_requests(seconds).reason("too_many_wrong_passwords"))
     }
 
     /// Whether the password is right, and the account may sign in. The attempt counts unless it is so, or no one looked: an account
     /// that may not sign in is slowed like any wrong password.
     async fn is_right(
         &self,
-        (caller, attempt): (Caller, Attempt),
+        (caller, attempt): (Caller, Counted),
         password: zeroize::Zeroizing<String>,
         (hash, may_sign_in): (Option<String>, bool),
     ) -> Result<bool, Problem> {
-        let limits = &self.accounts.limits;
         let span = tracing::info_span!(target: "gatewright::resource", "verify password");
         let right = self.api.hasher.matches(caller.key, password, hash).instrument(span).await;
         let right = right.map_err(|_| {
-            self.guesses.unjudged(limits, attempt, Instant::now());
+            self.counting.unjudged(&attempt);
             self.measures.busy();
             Problem::unavailable(1).log_reason("hasher_busy")
         })?;
         let right = right && may_sign_in;
         if right {
-            self.guesses.right(limits, attempt, Instant::now());
+            self.counting.right(&attempt).await;
         } else {
             self.measures.failed();
         }

@@ -111,6 +111,9 @@ instruments! {
     SIGN_INS "gateway.sign_in.attempts" Measure::Counter, "{attempt}",
         "Passwords that were sent to a `sign_in`: `succeeded`, `failed`, `slowed` if too many were wrong before, or `busy` if the hashing queue was full",
         ["gateway.resource", "gateway.outcome"];
+    SIGN_IN_FALLBACKS "gateway.sign_in.fallbacks" Measure::Counter, "{attempt}",
+        "Passwords that a `sign_in` with a store for wrong passwords counted without it, because it was unreachable",
+        ["gateway.resource"];
     SESSION_EVENTS "gateway.sign_in.sessions" Measure::Counter, "{event}",
         "What happened to sessions: `refreshed`, `refused` if the refresh token was not valid, `reused` if it was used twice, `signed_out`, or `password_changed`",
         ["gateway.resource", "gateway.outcome"];

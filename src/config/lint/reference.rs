@@ -20,7 +20,7 @@ const USES: [(&str, &[&str]); 5] = [
         ],
     ),
     ("chains", &["listeners.*.chain", "routes.*.chain"]),
-    ("stores", &["resources.*.store", "plugins.*.*.store"]),
+    ("stores", &["resources.*.store", "plugins.*.*.store", "routes.*.sign_in.wrong_passwords.store"]),
     ("upstreams", &["routes.*.upstream", "routes.*.split.*.upstream", "routes.*.mirror.upstream"]),
     (
         "resources",

@@ -1,6 +1,6 @@
-//! The stores that plugins count in: whether they exist, and can count.
+//! The stores that plugins and sign-ins count in: whether they exist, and can count.
 
-use super::{Configured, Plugins};
+use super::Plugins;
 use crate::config::document::Document;
 use crate::config::document::store_url::StoreKind;
 use crate::config::words;
@@ -8,12 +8,18 @@ use crate::engine::faults::Faults;
 use gatewright_sdk::{Code, Fault, StoreUse};
 
 impl Plugins {
-    /// Reports the stores that plugins want to count in and cannot.
+    /// Reports the stores that plugins and sign-ins want to count in and cannot.
     pub fn check_stores(&self, document: &Document, faults: &mut Faults<'_>) {
-        let mut using: Vec<_> =
-            self.configured.values().filter_map(|one| Some((one, one.traits.counts_in.as_ref()?))).collect();
-        using.sort_by_key(|(one, _)| &one.path);
-        for (Configured { path, .. }, StoreUse { path: setting, name }) in using {
+        let plugins =
+            self.configured.values().filter_map(|one| Some((one.path.clone(), one.traits.counts_in.clone()?)));
+        let mut using: Vec<_> = plugins.collect();
+        using.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let sign_ins = document.routes.iter().filter_map(|(name, route)| {
+            let store = route.sign_in.as_ref()?.wrong_passwords.store.clone()?;
+            Some((format!("routes.{name}.sign_in"), StoreUse { path: "wrong_passwords.store", name: store }))
+        });
+        using.extend(sign_ins);
+        for (path, StoreUse { path: setting, name }) in &using {
             let Some(store) = document.stores.get(name) else {
                 // One with an invalid URL was reported there.
                 let written = faults.sources.tree().get("stores").and_then(|stores| stores.get(name));

@@ -38,7 +38,9 @@ impl RouteTarget for Target<'_> {
         Ok(Some(Act::With(Box::new(move |installed| {
             let api = installed.resources.get(&resource)?;
             let parts = (Arc::clone(api), Arc::clone(&accounts), Arc::clone(&signer));
-            Some(sign_in::service(parts, installed.keep, |service| (installed.behind)(&plugin, &at, service)))
+            let store = accounts.counts_in.as_ref().and_then(|name| installed.counting.get(name)).map(Arc::clone);
+            let behind = |service| (installed.behind)(&plugin, &at, service);
+            Some(sign_in::service(parts, store, installed.keep, behind))
         }))))
     }
 

@@ -30,6 +30,8 @@ pub struct Accounts {
     pub ttl: Duration,
     pub lifetime: Lifetime,
     pub limits: Limits,
+    /// The store in which several gateways count wrong passwords together.
+    pub counts_in: Option<String>,
     /// Finds an account by its identity: version, id and password, and the columns that `only` compares.
     pub find: Arc<str>,
     /// An account by its id: version, id, password, identity, the fields of the claims, in order, and the columns that `only`
@@ -99,7 +101,8 @@ pub fn compile(settings: &SignIn, model: &Model, required: &[String]) -> Result<
             most: settings.refresh.max_session.get(),
             grace: settings.refresh.reuse_grace.get(),
         },
-        limits: Limits::from(settings.wrong_passwords),
+        limits: Limits::from(&settings.wrong_passwords),
+        counts_in: settings.wrong_passwords.store.clone(),
         find,
         read,
     })

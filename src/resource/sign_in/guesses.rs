@@ -3,8 +3,15 @@
 //! Each wrong password fills three buckets, which empty slowly. While one is full, no password is tried, right or wrong. Names
 //! of accounts that do not exist count in the same way. A guesser cannot lock the owner out: a client that has signed in to an
 //! account before is not affected by the bucket of the account.
+//!
+//! If several gateways count together, what their store responds is recorded here, and this process goes on from there while the
+//! store is unreachable. What it has counted alone is brought along when the store is back.
+
+#[cfg(test)]
+mod tests;
 
 use super::limits::{Limit, Limits};
+use crate::counters::wrong_passwords::Told;
 use gatewright_sdk::ClientKey;
 use parking_lot::Mutex;
 use std::collections::HashMap;
@@ -38,6 +45,10 @@ struct Bucket {
     at: Instant,
     /// Whether it has refused an attempt since it was full.
     refused: bool,
+    /// Whether this process has counted or refused alone: a store may not know of it.
+    alone: bool,
+    /// Whether the password was right, and a store does not know of it.
+    cleared: bool,
 }
 
 /// An attempt that may be made. It counts as wrong unless [`Guesses::right`] or [`Guesses::unjudged`] is called.
@@ -50,6 +61,24 @@ pub struct Attempt {
     counts: bool,
 }
 
+impl Attempt {
+    /// Whether it counts for the account, and not only for the client.
+    pub const fn counts(self) -> bool {
+        self.counts
+    }
+}
+
+/// What this process knows about an attempt and a store does not.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Alone {
+    /// How many attempts were counted in each bucket.
+    pub levels: [f64; 3],
+    /// Whether the client has signed in to the account.
+    pub known: bool,
+    /// Whether the password was right.
+    pub cleared: bool,
+}
+
 /// An attempt that must wait.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Slowed {
@@ -60,29 +89,82 @@ pub struct Slowed {
 
 impl Guesses {
     /// Counts an attempt of `client` to sign in to `account`, before the password is checked: many at once count too.
-    pub fn attempt(
-        &self,
-        limits: &Limits,
-        (client, account): (ClientKey, &str),
-        now: Instant,
-    ) -> Result<Attempt, Slowed> {
-        let keys = &self.keys;
-        let pair = keys.hash_one((client, account));
+    pub fn attempt(&self, limits: &Limits, who: (ClientKey, &str), now: Instant) -> Result<Attempt, Slowed> {
+        let mut attempt = self.find(who);
         let mut state = self.state.lock();
-        let counts = !state.known.contains_key(&pair);
-        let attempt = Attempt { pair, client: keys.hash_one(client), account: keys.hash_one(account), counts };
+        attempt.counts = !state.known.contains_key(&attempt.pair);
         let State { pairs, clients, accounts, .. } = &mut *state;
         check(pairs, attempt.pair, &limits.pair, now, "client_and_account")?;
         check(clients, attempt.client, &limits.client, now, "client")?;
-        if counts {
+        if attempt.counts {
             check(accounts, attempt.account, &limits.account, now, "account")?;
         }
         fill(pairs, attempt.pair, &limits.pair, now);
         fill(clients, attempt.client, &limits.client, now);
-        if counts {
+        if attempt.counts {
             fill(accounts, attempt.account, &limits.account, now);
         }
         Ok(attempt)
+    }
+
+    fn find(&self, (client, account): (ClientKey, &str)) -> Attempt {
+        let keys = &self.keys;
+        Attempt {
+            pair: keys.hash_one((client, account)),
+            client: keys.hash_one(client),
+            account: keys.hash_one(account),
+            counts: true,
+        }
+    }
+
+    /// What a store must learn before it counts an attempt.
+    pub fn alone(&self, limits: &Limits, who: (ClientKey, &str), now: Instant) -> Alone {
+        let Attempt { pair, client, account, .. } = self.find(who);
+        let state = self.state.lock();
+        let level = |buckets: &Buckets, key: u64, limit: &Limit| {
+            buckets.get(&key).filter(|bucket| bucket.alone).map_or(0.0, |bucket| bucket.level(limit, now))
+        };
+        Alone {
+            levels: [
+                level(&state.pairs, pair, &limits.pair),
+                level(&state.clients, client, &limits.client),
+                level(&state.accounts, account, &limits.account),
+            ],
+            known: state.known.contains_key(&pair),
+            cleared: state.pairs.get(&pair).is_some_and(|bucket| bucket.cleared),
+        }
+    }
+
+    /// Records what a store has counted, and what follows for the attempt.
+    pub fn told(&self, limits: &Limits, who: (ClientKey, &str), told: Told, now: Instant) -> Result<Attempt, Slowed> {
+        let attempt = Attempt { counts: !told.known, ..self.find(who) };
+        let mut state = self.state.lock();
+        if told.known {
+            state.knows(attempt.pair, now);
+        }
+        let State { pairs, clients, accounts, .. } = &mut *state;
+        let all = [
+            (pairs, attempt.pair, &limits.pair, "client_and_account"),
+            (clients, attempt.client, &limits.client, "client"),
+            (accounts, attempt.account, &limits.account, "account"),
+        ];
+        let mut slowed = None;
+        for (index, ((buckets, key, limit, what), level)) in all.into_iter().zip(told.levels).enumerate() {
+            let full = told.full == Some(index);
+            let newly = record(buckets, key, limit, now, (level, full));
+            if full {
+                let wait = limit.every.mul_f64((level + 1.0 - limit.burst).max(0.0));
+                slowed = Some(Slowed { wait, newly: newly.then_some(what) });
+            }
+        }
+        slowed.map_or(Ok(attempt), Err)
+    }
+
+    /// The store of an attempt with the right password does not know of it: the next one brings it along.
+    pub fn untold(&self, limits: &Limits, attempt: Attempt, now: Instant) {
+        let mut state = self.state.lock();
+        let bucket = enter(&mut state.pairs, attempt.pair, &limits.pair, now);
+        (bucket.alone, bucket.cleared) = (true, true);
     }
 
     /// The password was right. Others from the same client still count: its own account is no way to try more of others.
@@ -90,13 +172,7 @@ impl Guesses {
         self.unjudged(limits, attempt, now);
         let mut state = self.state.lock();
         state.pairs.remove(&attempt.pair);
-        if state.known.len() >= MOST && !state.known.contains_key(&attempt.pair) {
-            let mut times: Vec<Instant> = state.known.values().copied().collect();
-            let (_, middle, _) = times.select_nth_unstable(MOST / 2);
-            let middle = *middle;
-            state.known.retain(|_, at| *at > middle);
-        }
-        state.known.insert(attempt.pair, now);
+        state.knows(attempt.pair, now);
     }
 
     /// The password was not checked after all.
@@ -111,7 +187,24 @@ impl Guesses {
     }
 }
 
+impl State {
+    /// Remembers that a client has signed in to an account.
+    fn knows(&mut self, pair: u64, now: Instant) {
+        if self.known.len() >= MOST && !self.known.contains_key(&pair) {
+            let mut times: Vec<Instant> = self.known.values().copied().collect();
+            let (_, middle, _) = times.select_nth_unstable(MOST / 2);
+            let middle = *middle;
+            self.known.retain(|_, at| *at > middle);
+        }
+        self.known.insert(pair, now);
+    }
+}
+
 impl Bucket {
+    const fn new(at: Instant) -> Self {
+        Self { level: 0.0, at, refused: false, alone: false, cleared: false }
+    }
+
     fn level(&self, limit: &Limit, now: Instant) -> f64 {
         let emptied = now.saturating_duration_since(self.at).as_secs_f64() / limit.every.as_secs_f64();
         (self.level - emptied).max(0.0)
@@ -126,15 +219,34 @@ fn check(buckets: &mut Buckets, key: u64, limit: &Limit, now: Instant, what: &'s
         return Ok(());
     }
     let newly = !std::mem::replace(&mut bucket.refused, true);
+    // A store that has lost its data learns of it.
+    bucket.alone = true;
     Err(Slowed { wait: limit.every.mul_f64(over), newly: newly.then_some(what) })
 }
 
-fn fill(buckets: &mut Buckets, key: u64, limit: &Limit, now: Instant) {
+/// The bucket of `key`, made if there is none.
+fn enter<'a>(buckets: &'a mut Buckets, key: u64, limit: &Limit, now: Instant) -> &'a mut Bucket {
     if buckets.len() >= MOST && !buckets.contains_key(&key) {
         make_room(buckets, limit, now);
     }
-    let bucket = buckets.entry(key).or_insert(Bucket { level: 0.0, at: now, refused: false });
-    (bucket.level, bucket.at) = (bucket.level(limit, now) + 1.0, now);
+    buckets.entry(key).or_insert(Bucket::new(now))
+}
+
+fn fill(buckets: &mut Buckets, key: u64, limit: &Limit, now: Instant) {
+    let bucket = enter(buckets, key, limit, now);
+    (bucket.level, bucket.at, bucket.alone) = (bucket.level(limit, now) + 1.0, now, true);
+}
+
+/// Records the level of a bucket in a store. Returns whether it is full and was not before.
+fn record(buckets: &mut Buckets, key: u64, limit: &Limit, now: Instant, (level, full): (f64, bool)) -> bool {
+    if level <= 0.0 {
+        buckets.remove(&key);
+        return false;
+    }
+    let bucket = enter(buckets, key, limit, now);
+    let refused = bucket.refused;
+    *bucket = Bucket { level, at: now, refused: full, alone: false, cleared: false };
+    full && !refused
 }
 
 fn empty(buckets: &mut Buckets, key: u64, limit: &Limit, now: Instant) {
@@ -150,114 +262,4 @@ fn make_room(buckets: &mut Buckets, limit: &Limit, now: Instant) {
     let (_, middle, _) = levels.select_nth_unstable_by(half, f64::total_cmp);
     let middle = *middle;
     buckets.retain(|_, bucket| bucket.level(limit, now) > middle);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::document::route::WrongPasswords;
-
-    fn limits() -> Limits {
-        WrongPasswords::default().into()
-    }
-
-    fn client(number: u32) -> ClientKey {
-        let [_, a, b, c] = number.to_be_bytes();
-        ClientKey::of(format!("10.{a}.{b}.{c}").parse().unwrap())
-    }
-
-    /// How many of `count` attempts may be made.
-    fn allowed(guesses: &Guesses, count: u32, at: Instant, make: impl Fn(u32) -> (u32, String)) -> usize {
-        let tried = (0..count).filter(|number| {
-            let (from, account) = make(*number);
-            guesses.attempt(&limits(), (client(from), &account), at).is_ok()
-        });
-        tried.count()
-    }
-
-    #[test]
-    fn each_way_of_guessing_is_slowed() {
-        let now = Instant::now();
-        let fresh = Guesses::default;
-        assert_eq!(allowed(&fresh(), 1000, now, |_| (1, "ada".into())), 10, "one client, one account");
-        assert_eq!(allowed(&fresh(), 1000, now, |n| (1, n.to_string())), 50, "one client, many accounts");
-        assert_eq!(allowed(&fresh(), 1000, now, |n| (n, "ada".into())), 50, "many clients, one account");
-    }
-
-    #[test]
-    fn right_passwords_sent_at_once_leave_nothing_behind() {
-        let (guesses, now) = (Guesses::default(), Instant::now());
-        for number in 0..100 {
-            let attempts: Vec<_> =
-                (0..10).filter_map(|_| guesses.attempt(&limits(), (client(number), "ada"), now).ok()).collect();
-            assert_eq!(attempts.len(), 10, "{number}");
-            attempts.into_iter().for_each(|attempt| guesses.right(&limits(), attempt, now));
-        }
-    }
-
-    #[test]
-    fn time_allows_more_and_the_wait_is_announced() {
-        let (guesses, start) = (Guesses::default(), Instant::now());
-        allowed(&guesses, 10, start, |_| (1, "ada".into()));
-        let slowed = guesses.attempt(&limits(), (client(1), "ada"), start).unwrap_err();
-        assert_eq!(slowed, Slowed { wait: limits().pair.every, newly: Some("client_and_account") });
-        let half = start + limits().pair.every / 2;
-        let slowed = guesses.attempt(&limits(), (client(1), "ada"), half).unwrap_err();
-        assert_eq!(slowed, Slowed { wait: limits().pair.every / 2, newly: None }, "a refused attempt does not count");
-        let later = start + limits().pair.every;
-        assert_eq!(allowed(&guesses, 1, later, |_| (1, "ada".into())), 1);
-        assert!(
-            guesses.attempt(&limits(), (client(1), "ada"), later).unwrap_err().newly.is_some(),
-            "it is slowed anew"
-        );
-    }
-
-    #[test]
-    fn a_guesser_does_not_lock_the_owner_out() {
-        let (guesses, now) = (Guesses::default(), Instant::now());
-        let owner = guesses.attempt(&limits(), (client(9), "ada"), now).unwrap();
-        guesses.right(&limits(), owner, now);
-        // A day of one client that guesses as often as it may.
-        let day = (0..24 * 60).map(|minute| now + Duration::from_secs(minute * 60));
-        let tried: usize = day.map(|at| allowed(&guesses, 5, at, |_| (1, "ada".into()))).sum();
-        assert!(tried < 300, "{tried}");
-        let then = now + Duration::from_secs(24 * 3600);
-        assert!(guesses.attempt(&limits(), (client(8), "ada"), then).is_ok(), "from a new place");
-        // Many clients at once.
-        allowed(&guesses, 1000, then, |n| (100 + n, "ada".into()));
-        assert!(guesses.attempt(&limits(), (client(8), "ada"), then).is_err());
-        assert!(
-            guesses.attempt(&limits(), (client(9), "ada"), then).is_ok(),
-            "from a place where the owner signed in before"
-        );
-    }
-
-    #[test]
-    fn right_passwords_do_not_count_and_pay_for_no_wrong_ones() {
-        let (guesses, now) = (Guesses::default(), Instant::now());
-        for _ in 0..1000 {
-            let attempt = guesses.attempt(&limits(), (client(1), "ada"), now).unwrap();
-            guesses.right(&limits(), attempt, now);
-        }
-        let own = |n: u32| {
-            let attempt = guesses
-                .attempt(&limits(), (client(1), "ada"), now)
-                .map(|attempt| guesses.right(&limits(), attempt, now));
-            attempt.is_ok() && guesses.attempt(&limits(), (client(1), &n.to_string()), now).is_ok()
-        };
-        assert_eq!((0..1000).filter(|n| own(*n)).count(), 50);
-    }
-
-    #[test]
-    fn memory_is_bounded_and_the_worst_are_remembered() {
-        let (guesses, now) = (Guesses::default(), Instant::now());
-        allowed(&guesses, 10, now, |_| (1, "ada".into()));
-        for n in 0..200_000 {
-            let _ = guesses.attempt(&limits(), (client(10 + n), &n.to_string()), now);
-        }
-        let state = guesses.state.lock();
-        assert!([&state.pairs, &state.clients, &state.accounts].iter().all(|buckets| buckets.len() <= MOST));
-        drop(state);
-        assert!(guesses.attempt(&limits(), (client(1), "ada"), now).is_err());
-    }
 }

@@ -28,10 +28,10 @@ impl From<WrongPasswordLimit> for Limit {
     }
 }
 
-impl From<WrongPasswords> for Limits {
-    fn from(written: WrongPasswords) -> Self {
-        let WrongPasswords { client_and_account, client, account } = written;
-        Self { pair: client_and_account.into(), client: client.into(), account: account.into() }
+impl From<&WrongPasswords> for Limits {
+    fn from(written: &WrongPasswords) -> Self {
+        let WrongPasswords { client_and_account, client, account, store: _ } = written;
+        Self { pair: (*client_and_account).into(), client: (*client).into(), account: (*account).into() }
     }
 }
 
@@ -40,7 +40,7 @@ const LONGEST: HumanDuration = HumanDuration::from_secs(24 * 3600);
 
 /// What is wrong with the limits, with paths relative to `sign_in`. The schema bounds `burst`.
 pub fn faults(written: &WrongPasswords) -> Vec<Fault> {
-    let WrongPasswords { client_and_account: pair, client, account } = written;
+    let WrongPasswords { client_and_account: pair, client, account, store: _ } = written;
     let mut faults = Vec::new();
     let mut wrong = |path: String, message: String, help: &str| {
         faults.push(Fault::new(format!("wrong_passwords.{path}"), message).code(Code::OUT_OF_RANGE).help(help));

@@ -20,9 +20,8 @@ pub(super) async fn answer(desk: Arc<SignIn>, request: Request) -> Result<Respon
         // No account has such a name, and everyone may know that.
         return Err(wrong(&desk, "unknown_account"));
     };
-    let attempt = desk.attempt(caller, &desk.folded(&identity))?;
-    let unjudged = || desk.guesses.unjudged(&desk.accounts.limits, attempt, std::time::Instant::now());
-    let found = desk.find(identity).await.inspect_err(|_| unjudged())?;
+    let attempt = desk.attempt(caller, &desk.folded(&identity)).await?;
+    let found = desk.find(identity).await.inspect_err(|_| desk.counting.unjudged(&attempt))?;
     let (hash, may_sign_in) = found.as_ref().map_or((None, false), |found| (found.hash.clone(), found.may_sign_in));
     if !desk.is_right((caller, attempt), given, (hash, may_sign_in)).await? {
         return Err(wrong(

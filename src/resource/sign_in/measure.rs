@@ -1,6 +1,6 @@
 //! Metrics of a sign-in.
 
-use crate::telemetry::instruments::{SESSION_EVENTS, SIGN_INS};
+use crate::telemetry::instruments::{SESSION_EVENTS, SIGN_IN_FALLBACKS, SIGN_INS};
 use gatewright_sdk::metrics::{Counter, counter};
 use std::sync::Arc;
 
@@ -10,6 +10,8 @@ pub struct Measures {
     failed: Arc<Counter>,
     slowed: Arc<Counter>,
     busy: Arc<Counter>,
+    /// Only with a store for wrong passwords.
+    fallbacks: Option<Arc<Counter>>,
     refreshed: Arc<Counter>,
     refused: Arc<Counter>,
     reused: Arc<Counter>,
@@ -18,7 +20,7 @@ pub struct Measures {
 }
 
 impl Measures {
-    pub fn new(resource: &str) -> Self {
+    pub fn new(resource: &str, has_store: bool) -> Self {
         let of = |instrument, outcome: &'static str| {
             let resource = ("gateway.resource", resource.to_owned().into());
             counter(instrument, [resource, ("gateway.outcome", outcome.into())])
@@ -29,6 +31,8 @@ impl Measures {
             failed: attempt("failed"),
             slowed: attempt("slowed"),
             busy: attempt("busy"),
+            fallbacks: has_store
+                .then(|| counter(&SIGN_IN_FALLBACKS, [("gateway.resource", resource.to_owned().into())])),
             refreshed: session("refreshed"),
             refused: session("refused"),
             reused: session("reused"),
@@ -51,6 +55,11 @@ impl Measures {
 
     pub fn busy(&self) {
         self.busy.add(1);
+    }
+
+    /// An attempt was counted without the store.
+    pub fn fell_back(&self) {
+        self.fallbacks.iter().for_each(|fallbacks| fallbacks.add(1));
     }
 
     pub fn refreshed(&self) {

@@ -32,7 +32,7 @@ pub(super) async fn change(desk: Arc<SignIn>, request: Request) -> Result<Respon
         return Err(no_account("account_refused"));
     }
     let name = account.identity.as_deref().unwrap_or_default();
-    let attempt = desk.attempt(caller, &desk.folded(name))?;
+    let attempt = desk.attempt(caller, &desk.folded(name)).await?;
     if !desk.is_right((caller, attempt), current, (account.hash.clone(), true)).await? {
         return Err(
             refusal(vec![Detail::new(CURRENT, "wrong", "is not the current password")]).log_reason("wrong_password")

@@ -77,7 +77,7 @@ impl Default for RefreshToken {
 
 /// How many wrong passwords may be tried, counted in three ways. Beyond any of them, the response is 429, and no password is
 /// tried. Right passwords do not count. A client is an IPv4 address, or an IPv6 network of 64 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct WrongPasswords {
     /// By one client, for one account.
@@ -87,6 +87,10 @@ pub struct WrongPasswords {
     /// By any clients, for one account. Clients that have signed in to the account before are not affected. It must allow more
     /// than `client_and_account`, so that one client cannot lock an account.
     pub account: WrongPasswordLimit,
+    /// The Redis store in which several gateways count together. It also keeps what was tried when a gateway restarts. Without it,
+    /// each gateway counts separately.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
 }
 
 /// How many wrong passwords may be tried.
@@ -103,7 +107,7 @@ pub struct WrongPasswordLimit {
 impl Default for WrongPasswords {
     fn default() -> Self {
         let limit = |burst, seconds| WrongPasswordLimit { burst, every: HumanDuration::from_secs(seconds) };
-        Self { client_and_account: limit(10, 300), client: limit(50, 30), account: limit(50, 120) }
+        Self { client_and_account: limit(10, 300), client: limit(50, 30), account: limit(50, 120), store: None }
     }
 }
 

@@ -1,0 +1,48 @@
+-- Counts an attempt to name a password, before it is verified. Atomic, and in the time of the server.
+-- KEYS: the buckets of client and account, of the client, and of the account, each with how many attempts it holds and when that was
+-- so, in microseconds; and the clients that have signed in to the account.
+-- ARGV: of each bucket its size, the time in microseconds in which one attempt is forgotten, and how many the gateway has counted
+-- alone; then the client, whether the gateway knows that it has signed in, and whether the first bucket holds only what the gateway
+-- has counted alone, because the password was right since; then how many such clients are remembered, and for how many milliseconds.
+-- Returns which bucket is full, or 0; whether the client has signed in to the account; and how many attempts each bucket holds.
+local time = redis.call('TIME')
+local now = (tonumber(time[1]) - 1700000000) * 1000000 + tonumber(time[2])
+local known = tonumber(ARGV[11])
+if known == 1 then
+  redis.call('ZADD', KEYS[4], 'NX', now, ARGV[10])
+  redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -1 - tonumber(ARGV[13]))
+  redis.call('PEXPIRE', KEYS[4], ARGV[14])
+elseif redis.call('ZSCORE', KEYS[4], ARGV[10]) then
+  known = 1
+end
+local levels, full = {}, 0
+for i = 1, 3 do
+  local burst, every, alone = tonumber(ARGV[i * 3 - 2]), tonumber(ARGV[i * 3 - 1]), tonumber(ARGV[i * 3])
+  local level = 0
+  local kept = redis.call('GET', KEYS[i])
+  if kept and not (i == 1 and ARGV[12] == '1') then
+    local was, at = string.match(kept, '^(%S+) (%S+)$')
+    was, at = was and tonumber(was), at and tonumber(at)
+    if was and at then
+      level = math.max(was - math.max(now - at, 0) / every, 0)
+    end
+  end
+  levels[i] = math.max(level, alone)
+  if full == 0 and levels[i] + 1 > burst and not (i == 3 and known == 1) then
+    full = i
+  end
+end
+for i = 1, 3 do
+  if full == 0 and not (i == 3 and known == 1) then
+    levels[i] = levels[i] + 1
+  end
+  if levels[i] > 0 then
+    -- It expires when it is empty.
+    local ttl = math.ceil(levels[i] * tonumber(ARGV[i * 3 - 1]) / 1000) + 1
+    redis.call('SET', KEYS[i], string.format('%.17g %.0f', levels[i], now), 'PX', string.format('%.0f', ttl))
+  else
+    redis.call('DEL', KEYS[i])
+  end
+  levels[i] = string.format('%.17g', levels[i])
+end
+return { full, known, levels[1], levels[2], levels[3] }

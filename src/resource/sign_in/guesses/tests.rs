@@ -1,0 +1,165 @@
+//! Guesses in one process, and what it tells a store.
+
+use super::*;
+use crate::config::document::route::WrongPasswords;
+
+fn limits() -> Limits {
+    (&WrongPasswords::default()).into()
+}
+
+fn client(number: u32) -> ClientKey {
+    let [_, a, b, c] = number.to_be_bytes();
+    ClientKey::of(format!("10.{a}.{b}.{c}").parse().unwrap())
+}
+
+/// How many of `count` attempts may be made.
+fn allowed(guesses: &Guesses, count: u32, at: Instant, make: impl Fn(u32) -> (u32, String)) -> usize {
+    let tried = (0..count).filter(|number| {
+        let (from, account) = make(*number);
+        guesses.attempt(&limits(), (client(from), &account), at).is_ok()
+    });
+    tried.count()
+}
+
+#[test]
+fn each_way_of_guessing_is_slowed() {
+    let now = Instant::now();
+    let fresh = Guesses::default;
+    assert_eq!(allowed(&fresh(), 1000, now, |_| (1, "ada".into())), 10, "one client, one account");
+    assert_eq!(allowed(&fresh(), 1000, now, |n| (1, n.to_string())), 50, "one client, many accounts");
+    assert_eq!(allowed(&fresh(), 1000, now, |n| (n, "ada".into())), 50, "many clients, one account");
+}
+
+#[test]
+fn right_passwords_sent_at_once_leave_nothing_behind() {
+    let (guesses, now) = (Guesses::default(), Instant::now());
+    for number in 0..100 {
+        let attempts: Vec<_> =
+            (0..10).filter_map(|_| guesses.attempt(&limits(), (client(number), "ada"), now).ok()).collect();
+        assert_eq!(attempts.len(), 10, "{number}");
+        attempts.into_iter().for_each(|attempt| guesses.right(&limits(), attempt, now));
+    }
+}
+
+#[test]
+fn time_allows_more_and_the_wait_is_announced() {
+    let (guesses, start) = (Guesses::default(), Instant::now());
+    allowed(&guesses, 10, start, |_| (1, "ada".into()));
+    let slowed = guesses.attempt(&limits(), (client(1), "ada"), start).unwrap_err();
+    assert_eq!(slowed, Slowed { wait: limits().pair.every, newly: Some("client_and_account") });
+    let half = start + limits().pair.every / 2;
+    let slowed = guesses.attempt(&limits(), (client(1), "ada"), half).unwrap_err();
+    assert_eq!(slowed, Slowed { wait: limits().pair.every / 2, newly: None }, "a refused attempt does not count");
+    let later = start + limits().pair.every;
+    assert_eq!(allowed(&guesses, 1, later, |_| (1, "ada".into())), 1);
+    assert!(guesses.attempt(&limits(), (client(1), "ada"), later).unwrap_err().newly.is_some(), "it is slowed anew");
+}
+
+#[test]
+fn a_guesser_does_not_lock_the_owner_out() {
+    let (guesses, now) = (Guesses::default(), Instant::now());
+    let owner = guesses.attempt(&limits(), (client(9), "ada"), now).unwrap();
+    guesses.right(&limits(), owner, now);
+    // A day of one client that guesses as often as it may.
+    let day = (0..24 * 60).map(|minute| now + Duration::from_secs(minute * 60));
+    let tried: usize = day.map(|at| allowed(&guesses, 5, at, |_| (1, "ada".into()))).sum();
+    assert!(tried < 300, "{tried}");
+    let then = now + Duration::from_secs(24 * 3600);
+    assert!(guesses.attempt(&limits(), (client(8), "ada"), then).is_ok(), "from a new place");
+    // Many clients at once.
+    allowed(&guesses, 1000, then, |n| (100 + n, "ada".into()));
+    assert!(guesses.attempt(&limits(), (client(8), "ada"), then).is_err());
+    assert!(
+        guesses.attempt(&limits(), (client(9), "ada"), then).is_ok(),
+        "from a place where the owner signed in before"
+    );
+}
+
+#[test]
+fn right_passwords_do_not_count_and_pay_for_no_wrong_ones() {
+    let (guesses, now) = (Guesses::default(), Instant::now());
+    for _ in 0..1000 {
+        let attempt = guesses.attempt(&limits(), (client(1), "ada"), now).unwrap();
+        guesses.right(&limits(), attempt, now);
+    }
+    let own = |n: u32| {
+        let attempt =
+            guesses.attempt(&limits(), (client(1), "ada"), now).map(|attempt| guesses.right(&limits(), attempt, now));
+        attempt.is_ok() && guesses.attempt(&limits(), (client(1), &n.to_string()), now).is_ok()
+    };
+    assert_eq!((0..1000).filter(|n| own(*n)).count(), 50);
+}
+
+#[test]
+fn memory_is_bounded_and_the_worst_are_remembered() {
+    let (guesses, now) = (Guesses::default(), Instant::now());
+    allowed(&guesses, 10, now, |_| (1, "ada".into()));
+    for n in 0..200_000 {
+        let _ = guesses.attempt(&limits(), (client(10 + n), &n.to_string()), now);
+    }
+    let state = guesses.state.lock();
+    assert!([&state.pairs, &state.clients, &state.accounts].iter().all(|buckets| buckets.len() <= MOST));
+    drop(state);
+    assert!(guesses.attempt(&limits(), (client(1), "ada"), now).is_err());
+}
+
+fn told(full: Option<usize>, known: bool, levels: [f64; 3]) -> Told {
+    Told { full, known, levels }
+}
+
+#[test]
+fn what_was_counted_alone_is_brought_along_until_the_store_knows_of_it() {
+    let (guesses, now, who) = (Guesses::default(), Instant::now(), (client(1), "ada"));
+    assert_eq!(guesses.alone(&limits(), who, now), Alone { levels: [0.0; 3], known: false, cleared: false });
+    assert_eq!(allowed(&guesses, 2, now, |_| (1, "ada".into())), 2);
+    allowed(&guesses, 1, now, |_| (1, "bob".into()));
+    assert_eq!(guesses.alone(&limits(), who, now).levels, [2.0, 3.0, 2.0]);
+    guesses.told(&limits(), who, told(None, false, [3.0, 4.0, 7.0]), now).unwrap();
+    assert_eq!(guesses.alone(&limits(), who, now).levels, [0.0; 3], "it knows");
+    allowed(&guesses, 1, now, |_| (1, "ada".into()));
+    assert_eq!(guesses.alone(&limits(), who, now).levels, [4.0, 5.0, 8.0], "from what was seen");
+    let half = now + limits().pair.every / 2;
+    assert_eq!(guesses.alone(&limits(), who, half).levels[0], 3.5, "it empties meanwhile");
+}
+
+#[test]
+fn the_store_decides_and_its_last_word_counts_without_it() {
+    let (guesses, now, who) = (Guesses::default(), Instant::now(), (client(1), "ada"));
+    let full = told(Some(0), false, [9.5, 9.5, 9.5]);
+    let slowed = guesses.told(&limits(), who, full, now).unwrap_err();
+    assert_eq!(slowed, Slowed { wait: limits().pair.every / 2, newly: Some("client_and_account") });
+    assert_eq!(guesses.told(&limits(), who, full, now).unwrap_err().newly, None);
+    assert!(guesses.attempt(&limits(), who, now).is_err());
+    assert_eq!(
+        guesses.alone(&limits(), who, now).levels,
+        [9.5, 0.0, 0.0],
+        "refused without the store, which may forget"
+    );
+    assert!(guesses.attempt(&limits(), who, now + limits().pair.every / 2).is_ok());
+    guesses.told(&limits(), who, told(None, false, [0.0; 3]), now).unwrap();
+    assert_eq!(allowed(&guesses, 20, now, |_| (1, "ada".into())), 10, "someone has deleted its keys");
+}
+
+#[test]
+fn a_client_that_the_store_knows_is_known_here() {
+    let (guesses, now, who) = (Guesses::default(), Instant::now(), (client(1), "ada"));
+    let attempt = guesses.told(&limits(), who, told(None, true, [1.0, 1.0, 50.0]), now).unwrap();
+    assert!(!attempt.counts() && guesses.alone(&limits(), who, now).known);
+    assert!(guesses.attempt(&limits(), who, now).is_ok());
+    assert!(guesses.attempt(&limits(), (client(2), "ada"), now).is_err());
+}
+
+#[test]
+fn a_right_password_of_which_the_store_does_not_know_is_brought_along() {
+    let (guesses, now, who) = (Guesses::default(), Instant::now(), (client(1), "ada"));
+    let attempt = guesses.told(&limits(), who, told(None, false, [5.0, 5.0, 5.0]), now).unwrap();
+    guesses.right(&limits(), attempt, now);
+    assert!(!guesses.alone(&limits(), who, now).cleared, "the store is told at once");
+    guesses.untold(&limits(), attempt, now);
+    assert_eq!(guesses.alone(&limits(), who, now), Alone { levels: [0.0; 3], known: true, cleared: true });
+    guesses.attempt(&limits(), who, now).unwrap();
+    let alone = guesses.alone(&limits(), who, now);
+    assert_eq!((alone.levels[0], alone.cleared), (1.0, true), "only what was wrong since");
+    guesses.told(&limits(), who, told(None, true, [2.0, 6.0, 4.0]), now).unwrap();
+    assert!(!guesses.alone(&limits(), who, now).cleared);
+}
