@@ -171,7 +171,7 @@ impl Cascade {
 
     /// What the foreign key means that failed: if items refer to each other, those that the database did not delete.
     pub fn failed(&self, error: Error) -> Error {
-        let Error::Referenced(ForeignKey { table, columns }) = &error else { return error };
+        let Error::Referenced(ForeignKey { table, columns, .. }) = &error else { return error };
         let [column] = columns.as_slice() else { return error };
         let own = self.trees.iter().find(|own| own.table == *table && own.fields.contains(column));
         own.map_or(error.clone(), |own| Error::Internal(own.reason.clone()))

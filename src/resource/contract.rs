@@ -43,6 +43,14 @@ impl Sql {
     pub fn new(text: impl Into<String>, parameters: impl Into<Vec<Param>>) -> Self {
         Self { text: text.into(), parameters: parameters.into() }
     }
+
+    /// The version that it gives a row. Others begin with another value, which is no version.
+    pub fn version(&self) -> Option<i64> {
+        match self.parameters.first() {
+            Some(Param::Integer(version)) => Some(*version),
+            _ => None,
+        }
+    }
 }
 
 /// A row copied from a store, by column position of its statement.
@@ -159,6 +167,8 @@ pub struct ForeignKey {
     pub table: String,
     /// Its columns.
     pub columns: Vec<String>,
+    /// The version that the row was to get whose statement failed.
+    pub version: Option<i64>,
 }
 
 impl Error {

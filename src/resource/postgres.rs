@@ -337,7 +337,7 @@ impl Shared {
         let look = transaction::columns_of(&lease, self.prepared.load(Relaxed), *name);
         let Ok(columns) = timeout_at(until.into(), look).await else { return failure.error };
         lease.finish();
-        Error::Referenced(ForeignKey { table: key.table.clone(), columns })
+        Error::Referenced(ForeignKey { columns, ..key.clone() })
     }
 
     /// Draws the conclusion from a failure about prepared statements.

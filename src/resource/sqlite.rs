@@ -15,6 +15,7 @@ mod plan;
 mod read_mark;
 mod reader;
 mod reading;
+mod references;
 mod retype;
 mod rows;
 pub mod schema;
@@ -192,9 +193,10 @@ impl Sqlite {
         let job = move |writer: &mut Writer<'_>| {
             let found = looks.iter().map(|look| writer.all(look)).collect::<Result<_, _>>()?;
             let Decision { statements, value, check, none, trees } = decide(found);
-            let run = |(at, statement)| {
+            let run = |(at, statement): (usize, &Sql)| {
                 let done = match (writer.run(statement), trees.iter().find(|tree| tree.at == at)) {
                     (Err(Error::Referenced(_)), Some(tree)) => return Err(writer.why_referenced(statement, tree)?),
+                    (Err(Error::Referenced(_)), None) => return Err(writer.unsatisfied(statement)?),
                     (done, _) => done?,
                 };
                 done.counts_none(at, &none).map(|()| done)
@@ -206,11 +208,11 @@ impl Sqlite {
         self.work(deadline, job).await
     }
 
-    /// Runs a job on the writer's thread, in a transaction that it may share with others.
+    /// Runs a job on the writer's thread, in a transaction that it may share with others; again, if that cannot be committed.
     async fn work<T: Send + 'static>(
         &self,
         deadline: Duration,
-        job: impl FnOnce(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
+        job: impl FnMut(&mut Writer<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         self.start()?;
         let (answer, value) = oneshot::channel();

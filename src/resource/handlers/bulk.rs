@@ -206,7 +206,10 @@ async fn insert(
     let (known, done) = match within(api.statements.begin("INSERT"), span, job).await {
         Ok(written) => written,
         Err(Error::Unique(columns)) => return Err(taken(api, rows, &columns).await),
-        Err(error) => return Err(api.write_failure(&error)),
+        Err(error) => {
+            let place = |version| rows.iter().position(|row| row.version == version);
+            return Err(api.list_failure(&error, place));
+        }
     };
     if let Some(replay) = known? {
         return Ok(Err(replay));

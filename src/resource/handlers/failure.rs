@@ -2,12 +2,15 @@
 
 use super::api::Api;
 use crate::resource::field::Field;
-use crate::resource::refusal::refusal;
+use crate::resource::refusal::{ListFaults, refusal};
 use crate::resource::store::Error;
 use gatewright_sdk::{Detail, Problem};
 
 /// Seconds after which a retry makes sense.
 const RETRY: u64 = 1;
+
+/// The reason if the database says that an item does not exist.
+const REFERENCE: &str = "reference";
 
 impl Api {
     /// The response to a failure of the store. The client learns which field is taken, and nothing about SQL.
@@ -45,9 +48,25 @@ impl Api {
                     true => Problem::validation("the item refers to one that does not exist"),
                     false => refusal(details),
                 };
-                problem.log_reason("reference")
+                problem.log_reason(REFERENCE)
             }
             error => self.failure(error),
+        }
+    }
+
+    /// The same for a list. The item whose row was to get this version is at `place`.
+    pub(super) fn list_failure(&self, error: &Error, place: impl FnOnce(i64) -> Option<usize>) -> Problem {
+        let problem = self.write_failure(error);
+        let place = match error {
+            Error::Referenced(key) => key.version.and_then(place),
+            _ => None,
+        };
+        let Some(place) = place else { return problem };
+        let mut faults = ListFaults::default();
+        faults.push(place, problem.faults().iter().cloned());
+        match faults.refuse(problem, refusal) {
+            Ok(problem) => problem.in_list(place),
+            Err(problem) => problem.log_reason(REFERENCE),
         }
     }
 

@@ -14,6 +14,8 @@ mod drift;
 mod edits;
 mod exceptions;
 mod expand;
+mod files;
+mod foreign_keys;
 mod help;
 mod hostile;
 mod large_tables;
@@ -149,11 +151,11 @@ pub async fn serve(name: &str, yaml: &str) -> Api {
     serve_at(name, yaml, &url().await).await
 }
 
-/// The URL of a new store: in memory, or a new schema of the PostgreSQL server that the tests are told to use.
+/// The URL of a new store: in memory, or whatever else the tests are told to use: a new schema of a PostgreSQL server, or a new file.
 pub async fn url() -> String {
     match postgres::server() {
         Some(server) => postgres::schema(&server).await,
-        None => "sqlite::memory:".to_owned(),
+        None => files::url().unwrap_or_else(|| "sqlite::memory:".to_owned()),
     }
 }
 

@@ -229,7 +229,10 @@ async fn write(
     let (changes, done) = match within(api.statements.begin("UPDATE"), span, job).await {
         Ok(written) => written,
         Err(Error::Unique(columns)) => return Err(taken(api, &items, places, &columns).await),
-        Err(error) => return Err(api.write_failure(&error)),
+        Err(error) => {
+            let at = |version| items.iter().position(|item| item.proposal.version == version);
+            return Err(api.list_failure(&error, |version| places.get(at(version)?).copied()));
+        }
     };
     with_ids(changes?, &done).map_err(|error| api.failure(&error))
 }

@@ -59,9 +59,10 @@ fn of_server(error: &DbError) -> Error {
     let unavailable = |what: &str| Error::Unavailable(format!("PostgreSQL {what}: {}", error.message()));
     match code.code() {
         "23505" => Error::Unique(unique_columns(error)),
-        "23503" | "23001" => {
-            Error::Referenced(ForeignKey { table: error.table().unwrap_or_default().to_owned(), columns: Vec::new() })
-        }
+        "23503" | "23001" => Error::Referenced(ForeignKey {
+            table: error.table().unwrap_or_default().to_owned(),
+            ..ForeignKey::default()
+        }),
         "57014" => Error::Deadline,
         "54000" => Error::TooLong,
         "55P03" => unavailable("waited too long for a lock"),

@@ -49,6 +49,14 @@ impl Failure {
         Self { error, remedy: Remedy::None, open: false, key: None, missing: 0 }
     }
 
+    /// Of this statement.
+    fn of(mut self, statement: &Sql) -> Self {
+        if let Error::Referenced(key) = &mut self.error {
+            key.version = statement.version();
+        }
+        self
+    }
+
     /// Of a statement within a transaction.
     fn within(self) -> Self {
         Self { open: true, ..self }
@@ -120,7 +128,8 @@ pub async fn write<T>(
     if looks.is_empty() {
         let decision = decide(Vec::new());
         if let [statement] = decision.statements.as_slice() {
-            let ran = [done(run(client, prepared, &statement.text, &statement.parameters).await?)];
+            let ran = run(client, prepared, &statement.text, &statement.parameters).await;
+            let ran = [done(ran.map_err(|failure| failure.of(statement))?)];
             decision.check.map_or(Ok(()), |check| check(&ran)).map_err(Failure::discarded)?;
             return Ok((decision.value, ran.into()));
         }
@@ -171,7 +180,11 @@ async fn finish<T>(client: &Lease, prepared: bool, decision: Decision<T>) -> Res
         return Ok((value, Vec::new()));
     }
     let ready = ready(client, prepared, &statements).await.map_err(Failure::within)?;
-    let of = |all: Vec<Result<_, Failure>>| all.into_iter().map(|ran| ran.map(done)).collect::<Result<Vec<_>, _>>();
+    let of = |all: Vec<Result<_, Failure>>| {
+        let each = all.into_iter().zip(&statements);
+        each.map(|(ran, statement)| ran.map(done).map_err(|failure| failure.of(statement)))
+            .collect::<Result<Vec<_>, _>>()
+    };
     if let Some(check) = check.as_ref().filter(|_| statements.len() > 1) {
         let all = of(in_order(client, &ready).await).map_err(Failure::within)?;
         check(&all).map_err(|error| Failure::discarded(error).within())?;

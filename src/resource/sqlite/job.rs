@@ -20,7 +20,7 @@ pub trait WriteJob: Send {
     /// When it is too late to start or continue.
     fn expires(&self) -> Instant;
 
-    /// Runs it once and keeps the result; returns whether its changes are kept.
+    /// Runs it and keeps the result; returns whether its changes are kept. It may run again if they were undone.
     fn run(&mut self, writer: &mut Writer<'_>) -> bool;
 
     /// Sends the result if the transaction was committed, otherwise the error.
@@ -30,18 +30,18 @@ pub trait WriteJob: Send {
 /// A write with its result channel.
 pub struct Work<T, F> {
     expires: Instant,
-    job: Option<F>,
+    job: F,
     result: Option<Result<T, Error>>,
     answer: oneshot::Sender<Result<T, Error>>,
 }
 
 impl<T, F> Work<T, F> {
     pub fn new(expires: Instant, job: F, answer: oneshot::Sender<Result<T, Error>>) -> Self {
-        Self { expires, job: Some(job), result: None, answer }
+        Self { expires, job, result: None, answer }
     }
 }
 
-impl<T: Send, F: FnOnce(&mut Writer<'_>) -> Result<T, Error> + Send> WriteJob for Work<T, F> {
+impl<T: Send, F: FnMut(&mut Writer<'_>) -> Result<T, Error> + Send> WriteJob for Work<T, F> {
     fn is_wanted(&self) -> bool {
         !self.answer.is_closed()
     }
@@ -51,10 +51,7 @@ impl<T: Send, F: FnOnce(&mut Writer<'_>) -> Result<T, Error> + Send> WriteJob fo
     }
 
     fn run(&mut self, writer: &mut Writer<'_>) -> bool {
-        let Some(job) = self.job.take() else {
-            return false;
-        };
-        let result = guarded(|| job(writer));
+        let result = guarded(|| (self.job)(writer));
         let stands = result.is_ok();
         self.result = Some(result);
         stands

@@ -70,11 +70,12 @@ async fn count(store: &Sqlite) -> Result<i64, Error> {
 async fn hold_writer(store: &Arc<Sqlite>) -> (mpsc::Sender<()>, tokio::task::JoinHandle<Result<(), Error>>) {
     let (release, held) = mpsc::channel::<()>();
     let (begun, begins) = oneshot::channel();
+    let mut begun = Some(begun);
     let owner = Arc::clone(store);
     let job = async move {
         owner
             .work(LONG, move |_| {
-                let _ = begun.send(());
+                let _ = begun.take().map(|begun| begun.send(()));
                 let _ = held.recv();
                 Ok(())
             })
@@ -325,4 +326,25 @@ async fn commits_are_on_the_disk_before_they_count() {
     });
     // 2 is FULL: each commit syncs the log.
     assert_eq!(settings.await, Ok((2, 1, 1)));
+}
+
+#[tokio::test]
+async fn maintenance_is_no_change_of_a_table() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = prepared_in(&folder).await;
+    let watch = store.watch("users");
+    store.work(LONG, |writer| insert(writer, "a", "a@x")).await.unwrap();
+    let before = store.revision(&watch).unwrap();
+    {
+        let slot = store.shared.writer().lock();
+        let open = slot.as_ref().unwrap();
+        open.connection.execute_batch("BEGIN; ANALYZE").unwrap();
+        store.shared.changes.quietly(open, || Ok(open.connection.execute_batch("COMMIT")?)).unwrap();
+    }
+    assert_eq!(store.revision(&watch).unwrap(), before);
+    let other = rusqlite::Connection::open(folder.path().join("data/test.db")).unwrap();
+    other.execute_batch("ANALYZE").unwrap();
+    let slot = store.shared.writer().lock();
+    store.shared.changes.quietly(slot.as_ref().unwrap(), || Ok(())).unwrap();
+    assert_ne!(store.revision(&watch).unwrap(), before, "what others commit may be anything");
 }

@@ -9,16 +9,20 @@ pub struct Touched {
 }
 
 impl Touched {
-    /// Notes a writing statement. The texts are our own, so their first words name the table.
+    /// Notes a writing statement.
     pub fn note(&mut self, sql: &str) {
-        let starts = ["INSERT INTO \"", "INSERT OR ABORT INTO \"", "UPDATE \"", "DELETE FROM \""];
-        let rest = starts.into_iter().find_map(|start| sql.strip_prefix(start));
-        match rest.and_then(|rest| rest.split('"').next()) {
+        match written(sql) {
             Some(table) if self.tables.iter().any(|known| known == table) => {}
             Some(table) => self.tables.push(table.to_owned()),
             None => self.any = true,
         }
     }
+}
+
+/// The table that a statement writes to. The texts are our own, so their first words name it.
+pub fn written(sql: &str) -> Option<&str> {
+    let starts = ["INSERT INTO \"", "INSERT OR ABORT INTO \"", "UPDATE \"", "DELETE FROM \""];
+    starts.into_iter().find_map(|start| sql.strip_prefix(start))?.split('"').next()
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ pub fn run(shared: &Shared) {
                 idle = idle.saturating_add(1);
                 if shared.was_altered() || optimized.elapsed() >= OPTIMIZE {
                     optimized = Instant::now();
-                    tidy(shared, "PRAGMA optimize");
+                    optimize(shared);
                 }
                 if fold(shared) {
                     mark.hold(shared);
@@ -53,7 +53,8 @@ pub fn run(shared: &Shared) {
             }
             Taken::Closed => {
                 mark.release();
-                tidy(shared, "PRAGMA optimize; PRAGMA wal_checkpoint(TRUNCATE)");
+                optimize(shared);
+                maintain(shared, |open| Ok(open.connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)")?));
                 return;
             }
         }
@@ -71,11 +72,24 @@ fn fold(shared: &Shared) -> bool {
     matches!(outcome, Ok((0, log, folded)) if log == folded)
 }
 
+/// Updates the statistics of SQLite's planner. They are no change that clients could see.
+fn optimize(shared: &Shared) {
+    maintain(shared, |open| {
+        let connection = &open.connection;
+        connection.execute_batch("BEGIN; PRAGMA optimize")?;
+        shared.changes.quietly(open, || Ok(connection.execute_batch("COMMIT")?))
+    });
+}
+
 /// Runs maintenance on the open connection. Failures are ignored.
-fn tidy(shared: &Shared, sql: &str) {
+fn maintain(shared: &Shared, work: impl FnOnce(&Open) -> Result<(), Error>) {
     if let Some(open) = shared.writer().lock().as_ref() {
         open.until(None);
-        if let Err(error) = open.connection.execute_batch(sql) {
+        let done = work(open);
+        if !open.connection.is_autocommit() {
+            let _ = open.connection.execute_batch("ROLLBACK");
+        }
+        if let Err(error) = done {
             tracing::debug!(%error, "database maintenance postponed");
         }
     }
@@ -111,6 +125,12 @@ fn transaction(shared: &Shared, jobs: &mut Jobs) {
         }
         Ok(())
     });
+    if let Err(Error::Referenced(_)) = outcome
+        && open.connection.execute_batch("ROLLBACK").is_ok()
+    {
+        drop(slot);
+        return apart(shared, done, &outcome);
+    }
     if outcome.is_err() {
         shared.wrote(false);
         if !open.connection.is_autocommit() {
@@ -121,6 +141,17 @@ fn transaction(shared: &Shared, jobs: &mut Jobs) {
     // The connection is free before anyone is woken: the woken task may read on it.
     drop(slot);
     answer(done.drain(..), &outcome);
+}
+
+/// A foreign key of another program may be checked only when the transaction ends, and then SQLite does not tell whose it was. The jobs
+/// run again, each by itself.
+fn apart(shared: &Shared, mut done: Jobs, outcome: &Result<(), Error>) {
+    if done.len() <= 1 {
+        return answer(done.drain(..), outcome);
+    }
+    for job in done {
+        transaction(shared, &mut vec![job]);
+    }
 }
 
 /// Begins a transaction, waiting for another process's lock as long as a job has time. Returns without jobs if none has.

@@ -5,7 +5,7 @@ use super::*;
 use crate::resource::contract::{Command, Sql};
 use crate::resource::store::{By, Orders};
 
-fn adopt() -> By {
+pub fn adopt() -> By {
     By::Command(Orders { adopt: true, ..Orders::default() })
 }
 
@@ -353,39 +353,4 @@ async fn a_counter_behind_the_rows_is_refused_and_a_narrow_one_gets_the_type_of_
         sql(&store, "SELECT setval('items_id_seq', 2147483647)").await;
         assert_eq!(api.made(r#"{"a":"z"}"#).await.0, "2147483648", "{id}");
     }
-}
-
-#[tokio::test]
-async fn a_foreign_key_of_an_adopted_table_is_a_fault_of_the_item_that_refers() {
-    let store = empty().await;
-    sql(&store, "CREATE TABLE towns (name text PRIMARY KEY)").await;
-    sql(&store, "INSERT INTO towns VALUES ('Rome'), ('Oslo')").await;
-    sql(&store, "CREATE TABLE items (id text PRIMARY KEY, town text REFERENCES towns (name))").await;
-    sql(&store, "CREATE TABLE visits (item text REFERENCES items (id))").await;
-    let yaml = fields("  town: { type: string }\n");
-    let yaml = yaml.replacen("fields:", "id: { type: string }\nbulk: { create: true, upsert: id }\nfields:", 1);
-    migrate(&store, &yaml, &adopt()).await;
-    let api = serve_on(&store, &yaml).await.unwrap();
-    assert_eq!(api.post(r#"{"id":"x","town":"Rome"}"#).await.status, 201);
-    let nowhere = [
-        api.post(r#"{"id":"y","town":"Nowhere"}"#).await,
-        api.ask(Method::POST, "").header("idempotency-key", "k").json(r#"{"id":"y","town":"Nowhere"}"#).send().await,
-        api.post(r#"[{"id":"z"},{"id":"y","town":"Nowhere"}]"#).await,
-        api.put("y", r#"{"town":"Nowhere"}"#).await,
-        api.patch("x", r#"{"town":"Nowhere"}"#).await,
-        api.ask(Method::PUT, "").json(r#"[{"id":"x","town":"Nowhere"}]"#).send().await,
-    ];
-    for answer in nowhere {
-        // SQLite does not tell which foreign key it was.
-        let message = match on_postgres() {
-            true => "town: refers to an item that does not exist",
-            false => "the item refers to one that does not exist",
-        };
-        assert_eq!((answer.status.as_u16(), &*answer.message()), (400, message), "{}", answer.body);
-        assert!(!on_postgres() || answer.fault() == (400, "town".into(), "reference".into()), "{}", answer.body);
-    }
-    sql(&store, "INSERT INTO visits VALUES ('x')").await;
-    let held = api.ask(Method::DELETE, "/x").send().await;
-    assert_eq!((held.status.as_u16(), held.message()), (409, "Resource is still referenced".to_owned()));
-    assert_eq!(api.get("").await.rows().len(), 1);
 }

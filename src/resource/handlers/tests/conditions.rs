@@ -5,7 +5,7 @@ use super::*;
 
 #[tokio::test]
 async fn a_read_under_if_match_shows_that_version_or_nothing() {
-    let api = keys("sqlite::memory:").await;
+    let api = keys(&url().await).await;
     let old = put(&api, "one").await;
     let tag = put(&api, "two").await;
     for method in [Method::GET, Method::HEAD] {
@@ -31,7 +31,7 @@ async fn a_read_under_if_match_shows_that_version_or_nothing() {
 
 #[tokio::test]
 async fn tags_on_several_lines_are_one_list() {
-    let api = keys("sqlite::memory:").await;
+    let api = keys(&url().await).await;
     let tag = put(&api, "one").await;
     for name in ["if-match", "if-none-match"] {
         let ask = api.ask(Method::GET, "/a").header(name, "\"x\",").header(name, "").header(name, &tag);
@@ -44,7 +44,7 @@ async fn tags_on_several_lines_are_one_list() {
 
 #[tokio::test]
 async fn empty_elements_do_not_count_on_writes_either() {
-    let api = keys("sqlite::memory:").await;
+    let api = keys(&url().await).await;
     let tag = put(&api, "one").await;
     let write = async |name: &'static str, value: &str| {
         api.ask(Method::PATCH, "/a").header(name, value).json(r#"{"v":"one"}"#).send().await.status.as_u16()
@@ -58,7 +58,7 @@ async fn empty_elements_do_not_count_on_writes_either() {
 
 #[tokio::test]
 async fn a_304_has_the_header_fields_of_the_200() {
-    let api = keys("sqlite::memory:").await;
+    let api = keys(&url().await).await;
     let tag = put(&api, "one").await;
     let (full, known) = (api.get("/a").await, get(&api, "if-none-match", &tag).await);
     assert_eq!((full.status.as_u16(), known.status.as_u16()), (200, 304));
@@ -79,7 +79,7 @@ async fn a_304_has_the_header_fields_of_the_200() {
 
 #[tokio::test]
 async fn dates_are_not_conditions() {
-    let api = keys("sqlite::memory:").await;
+    let api = keys(&url().await).await;
     put(&api, "one").await;
     let future = "Fri, 01 Jan 2100 00:00:00 GMT";
     assert_eq!(get(&api, "if-modified-since", future).await.status, 200);

@@ -22,7 +22,10 @@ pub fn command() -> By {
 }
 
 pub async fn empty() -> Arc<Store> {
-    Arc::new(Store::new(&url().await.parse().unwrap()).unwrap())
+    let store = Store::new(&url().await.parse().unwrap()).unwrap();
+    // A file is created by a migration alone.
+    store.prepare(&[]).await.unwrap();
+    Arc::new(store)
 }
 
 /// What the command would do.

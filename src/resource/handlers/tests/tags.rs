@@ -49,7 +49,7 @@ pub async fn get(api: &Api, header: &'static str, tag: &str) -> Answer {
 
 #[tokio::test]
 async fn a_tag_does_not_come_back_with_an_item_that_was_deleted() {
-    let api = keys("sqlite::memory:").await;
+    let api = keys(&url().await).await;
     let old = put(&api, "one").await;
     delete(&api).await;
     let new = put(&api, "two").await;
@@ -62,8 +62,8 @@ async fn a_tag_does_not_come_back_with_an_item_that_was_deleted() {
 
 #[tokio::test]
 async fn a_tag_does_not_come_back_with_a_new_store_in_memory() {
-    let before = put(&keys("sqlite::memory:").await, "one").await;
-    let after = put(&keys("sqlite::memory:").await, "two").await;
+    let before = put(&keys(&url().await).await, "one").await;
+    let after = put(&keys(&url().await).await, "two").await;
     assert_ne!(before, after);
 }
 
@@ -94,7 +94,7 @@ async fn a_tag_does_not_come_back_with_a_file_from_a_backup() {
 
 #[tokio::test]
 async fn a_tag_does_not_come_back_with_a_row_made_by_hand() {
-    let api = keys("sqlite::memory:").await;
+    let api = keys(&url().await).await;
     let mut tags = vec![put(&api, "one").await];
     for _ in 0..3 {
         delete(&api).await;
@@ -107,7 +107,7 @@ async fn a_tag_does_not_come_back_with_a_row_made_by_hand() {
 
 #[tokio::test]
 async fn tags_from_before_are_good_until_the_next_write() {
-    let api = keys("sqlite::memory:").await;
+    let api = keys(&url().await).await;
     put(&api, "one").await;
     by_hand(&api, "UPDATE kv SET _version = 1").await;
     let tag = api.get("/a").await.header("etag");
@@ -120,7 +120,7 @@ async fn tags_from_before_are_good_until_the_next_write() {
 
 #[tokio::test]
 async fn the_version_of_a_write_is_the_one_that_is_stored() {
-    let api = keys("sqlite::memory:").await;
+    let api = keys(&url().await).await;
     for value in ["one", "two"] {
         let tag = put(&api, value).await;
         let statement = Statement {

@@ -43,7 +43,8 @@ async fn a_list_is_not_what_if_match_names_unless_it_names_anything() {
 #[tokio::test]
 async fn every_write_makes_another_tag_also_one_that_is_undone() {
     // PostgreSQL has no revision of a table: equal responses have equal tags there.
-    let api = serve_at("notes", NOTES, "sqlite::memory:").await;
+    let url = files::url().unwrap_or_else(|| "sqlite::memory:".to_owned());
+    let api = serve_at("notes", NOTES, &url).await;
     let (id, _) = api.made(r#"{"title":"a","rank":1}"#).await;
     let mut tags = vec![api.get("").await.header("etag")];
     let mut next = async |what: &str| {
