@@ -31,9 +31,8 @@ pub(in crate::resource::model) fn warn(
             let help = format!("write `with: [{own}]`; if it is meant to be unique across all, write `with: []`");
             warnings.push(fault.help(help));
         }
-        if let Some(way) = private.is_removed_over(field, written)
-            && let Some((last, between)) = way.split_last()
-        {
+        for way in private.is_removed_over(field, written) {
+            let Some((last, between)) = way.split_last() else { continue };
             let over: Vec<_> = between.iter().map(|name| format!("`{name}`")).collect();
             let over = if over.is_empty() { String::new() } else { format!(", over {}", over.join(" and ")) };
             let text = format!(
@@ -92,21 +91,30 @@ impl<'a> Private<'a> {
         !matches!(rule, Rule::Never) && is_served((self.name, self.spec), operation, self.others)
     }
 
+    /// Whether the server gives items of different owners or tenants the same value: a constant, or a claim that they may share.
+    fn is_shared(&self, written: &WrittenField) -> bool {
+        let claim = |text: &str| claim_name(text).map(|claim| claim != self.claim && claim != SUBJECT);
+        let set = written.set.as_deref().and_then(claim);
+        let default = written.default.as_ref().map(|value| value.as_str().and_then(claim).unwrap_or(true));
+        set.or(default).unwrap_or(false) && self.can(Operation::Create, &self.rules.create)
+    }
+
     /// The resources without a preset over which a delete comes to items of all owners or tenants, if the file does not say who may
-    /// do so: from the one that the field refers to, to the one with the deleted item.
-    fn is_removed_over(&self, name: &str, written: &'a WrittenField) -> Option<Vec<&'a str>> {
-        let first = written.to.as_deref().filter(|to| *to != self.name && written.r#type == FieldKind::Ref)?;
-        let same_for_all = has_constant(written) && self.can(Operation::Create, &self.rules.create);
-        if !cascades(written) || !(self.is_chosen(name, written) || same_for_all) {
-            return None;
+    /// do so: each time from the one that the field refers to, to the one with the deleted item.
+    fn is_removed_over(&self, name: &str, written: &'a WrittenField) -> Vec<Vec<&'a str>> {
+        let first = written.to.as_deref().filter(|to| *to != self.name && written.r#type == FieldKind::Ref);
+        let Some(first) = first.filter(|_| cascades(written)) else { return Vec::new() };
+        if !self.is_chosen(name, written) && !self.is_shared(written) {
+            return Vec::new();
         }
         let (mut seen, mut ways) = (BTreeSet::from([self.name, first]), VecDeque::from([vec![first]]));
+        let mut found = Vec::new();
         while let Some(way) = ways.pop_front() {
             let Some(last) = way.last().copied() else { continue };
             let shared = self.others.resources.get(last).filter(|target| target.access.preset.is_none());
             let Some(target) = shared else { continue };
             if is_served((last, target), Operation::Delete, self.others) && is_deleted_by_default(target) {
-                return Some(way);
+                found.push(way.clone());
             }
             let refers = |(name, field): &(&str, &WrittenField)| {
                 let has_value = is_open(field) || field.set.is_some() || field.default.is_some();
@@ -118,18 +126,13 @@ impl<'a> Private<'a> {
                 }
             }
         }
-        None
+        found
     }
 }
 
 /// Whether the file lets clients set the field.
 fn is_open(written: &WrittenField) -> bool {
     written.set.is_none() && written.read_only != Some(true) && written.hidden != Some(true)
-}
-
-/// Whether new items have the same value if their client chooses none.
-fn has_constant(written: &WrittenField) -> bool {
-    written.default.as_ref().is_some_and(|value| value.as_str().and_then(claim_name).is_none())
 }
 
 fn is_served((name, spec): (&str, &Resource), operation: Operation, others: Others<'_>) -> bool {
