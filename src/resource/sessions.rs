@@ -3,6 +3,9 @@
 //! The statements are part of writes, so that each is done completely or not at all.
 
 pub mod secret;
+mod sweeps;
+
+pub use self::sweeps::Sweeps;
 
 use self::secret::{RefreshToken, same};
 use super::contract::prevented;
@@ -31,7 +34,9 @@ const END_OLDEST: &str = "DELETE FROM \"_gw_sessions\" WHERE \"id\" IN (SELECT \
                           WHERE \"accounts\" = $1 AND \"account\" = $2 ORDER BY \"used\" DESC, \"id\" DESC \
                           LIMIT 1000 OFFSET $3)";
 const SWEEP: &str = "DELETE FROM \"_gw_sessions\" WHERE \"id\" IN (SELECT \"id\" FROM \"_gw_sessions\" \
-                     WHERE \"expires\" <= $1 ORDER BY \"expires\" LIMIT $2)";
+                     WHERE \"expires\" <= $1 ORDER BY \"expires\", \"id\" LIMIT $2)";
+/// The one that has been expired for the longest time.
+const LEFT: &str = "SELECT \"id\" FROM \"_gw_sessions\" WHERE \"expires\" <= $1 ORDER BY \"expires\", \"id\" LIMIT 1";
 
 /// How long sessions last.
 #[derive(Debug, Clone, Copy)]
@@ -122,8 +127,8 @@ pub fn find(session: Uuid) -> Sql {
 }
 
 /// The statements that start a session of an account with its first token, end those that are too many, and remove some that
-/// have expired.
-pub fn start((accounts, account): (&str, &str), token: &RefreshToken, lifetime: Lifetime) -> [Sql; 3] {
+/// have expired. The last one finds one that has expired and is still there.
+pub fn start((accounts, account): (&str, &str), token: &RefreshToken, lifetime: Lifetime) -> [Sql; 4] {
     let now = now();
     let (accounts, account) = (Param::Text(accounts.to_owned()), Param::Text(account.to_owned()));
     let insert = Sql::new(
@@ -140,7 +145,8 @@ pub fn start((accounts, account): (&str, &str), token: &RefreshToken, lifetime: 
         ],
     );
     let sweep = Sql::new(SWEEP, [Param::Integer(now), Param::Integer(SWEPT)]);
-    [sweep, insert, Sql::new(END_OLDEST, [accounts, account, Param::Integer(MOST)])]
+    let end_oldest = Sql::new(END_OLDEST, [accounts, account, Param::Integer(MOST)]);
+    [sweep, insert, end_oldest, Sql::new(LEFT, [Param::Integer(now)])]
 }
 
 /// Replaces the token of a session.

@@ -21,6 +21,7 @@ use self::measure::Measures;
 use super::audit;
 use super::handlers::{self, Api};
 use super::model::Model;
+use super::sessions::Sweeps;
 use crate::counters::Store;
 use gatewright_sdk::{
     Body, ClientAddress, ClientKey, Facts, HttpService, Identity, Keep, Problem, Reply, Request, Response, TokenSigner,
@@ -43,6 +44,7 @@ struct SignIn {
     accounts: Arc<Accounts>,
     signer: Arc<TokenSigner>,
     counting: Counting,
+    sweeps: Arc<Sweeps>,
     measures: Measures,
 }
 
@@ -71,8 +73,9 @@ pub fn service(
     let measures = Measures::new(&api.model.name, store.is_some());
     let name = format!("{}/{}", api.model.store, api.model.table.name);
     let counting = Counting::new(guesses(&api.model, keep), accounts.limits, store, &name);
+    let sweeps = keep.get_or_make(&format!("sessions {}", api.model.store), Sweeps::default);
     let keys = keys(&signer);
-    let desk = Arc::new(SignIn { api, accounts, signer, counting, measures });
+    let desk = Arc::new(SignIn { api, accounts, signer, counting, sweeps, measures });
     let (own, items) = (Arc::clone(&desk), handlers::items(&desk.api));
     let own = behind(HttpService::from_call(move |request| match request.method() {
         &Method::POST => answer(&own, "password", request, password::change),

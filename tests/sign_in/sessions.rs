@@ -120,3 +120,28 @@ fn a_session_that_the_database_keeps_is_not_reported_as_ended() {
     assert_eq!(change(), 204);
     assert_eq!((sign_out(&second, true), site.refresh(&second).status), (204, 401));
 }
+
+#[test]
+fn expired_sessions_that_the_database_keeps_are_one_warning() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = server::empty(folder.path());
+    let mut site = Site::start(&plain().replace("sqlite://data/users.db", &store));
+    site.sign_up("ada@example.com");
+    let expired = "INSERT INTO _gw_sessions VALUES ('x', 'users', 'u', '', '1', 1, 1, 1, 1)";
+    server::run(&store, expired);
+    site.log_in("ada@example.com");
+    // It was removed, so that it can be put back.
+    server::run(&store, expired);
+    discard(&store, "DELETE");
+    for _ in 0..4 {
+        site.log_in("ada@example.com");
+    }
+    site.0.signal("TERM");
+    site.0.wait();
+    let log = site.0.whole_log();
+    let warnings: Vec<_> = log.lines().filter(|line| line.contains("cannot remove expired sessions")).collect();
+    assert_eq!(warnings.len(), 1, "{log}");
+    let told: Value = serde_json::from_str(warnings[0]).unwrap();
+    assert_eq!((&told["store"], &told["level"]), (&json!("main"), &json!("WARN")), "{told}");
+    assert!(told["error"].as_str().unwrap().ends_with("a trigger or a rule of the database prevents it"), "{told}");
+}

@@ -115,8 +115,10 @@ impl SignIn {
             Decision::run(start, Ok(account)).checked(|done| Done::wrote(done.get(1), "inserted"))
         };
         let job = api.store.write(api.model.timeout, looks, decide);
-        let span = api.sql_span("INSERT", None);
-        let account = within(api.statements.begin("INSERT"), span, job).await.map_err(|error| api.failure(&error))?.0;
+        let (span, left) = (api.sql_span("INSERT", None), self.sweeps.left());
+        let written = within(api.statements.begin("INSERT"), span, job).await;
+        let (account, done) = written.map_err(|error| api.failure(&error))?;
+        self.sweeps.ended(&api.model.store, left.as_deref(), &done);
         Ok(account.map(|account| (account, token)))
     }
 }
