@@ -93,6 +93,10 @@ impl Described {
                 };
                 let Ok(known) = Method::from_bytes(method.to_ascii_uppercase().as_bytes()) else { continue };
                 let place = place.key(method);
+                if known == Method::TRACE {
+                    warnings.push(fault(format!("`{file}`: `{place}` is never reached: {NO_TRACE}"), "remove it"));
+                    continue;
+                }
                 match Operation::new(&spec, (item, operation), &names, &mut schemas) {
                     Ok((operation, unread)) => {
                         here.0.push((known, Arc::new(operation)));
@@ -113,6 +117,8 @@ impl Described {
         if faults.is_empty() { Ok(Read { base: spec.base().to_owned(), paths, warnings }) } else { Err(faults) }
     }
 }
+
+const NO_TRACE: &str = "requests with the method `TRACE` get 405";
 
 /// What was read from a file.
 struct Read {

@@ -115,6 +115,14 @@ fn paths_that_are_never_reached_are_warnings() {
     }
 }
 
+#[test]
+fn an_operation_with_the_method_trace_is_a_warning() {
+    let content = "openapi: 3.1.0\npaths: { /a/b: { get: {}, trace: {} } }\n";
+    let found = warnings(content);
+    let message = "`#/paths/~1a~1b/trace` is never reached: requests with the method `TRACE` get 405";
+    assert_eq!(found, [(message.to_owned(), "remove it".to_owned())]);
+}
+
 /// What a path of a file says, and what the gateway does with a request for it.
 #[tokio::test]
 async fn paths_without_a_warning_are_reached() {
