@@ -7,6 +7,7 @@ use super::under::Under;
 use crate::resource::access::Rule;
 use crate::resource::cascade::Restore;
 use crate::resource::contract::discarded;
+use crate::resource::model::{KeyedRule, Model};
 use crate::resource::moment::Moment;
 use crate::resource::predicate::Predicate;
 use crate::resource::query;
@@ -21,7 +22,7 @@ use tracing::{Instrument, Span};
 
 pub(super) fn answer(api: &Arc<Api>, request: &Request) -> Reply {
     let span = api.span("delete");
-    let (id, condition, conditions) = match span.in_scope(|| prepare(api, request)) {
+    let (id, condition, conditions) = match span.in_scope(|| prepare(api, request, admit(&api.model, request))) {
         Ok(prepared) => prepared,
         Err(problem) => return Reply::ready(problem),
     };
@@ -58,15 +59,9 @@ pub(super) fn answer(api: &Arc<Api>, request: &Request) -> Reply {
 /// its delete took.
 pub(super) fn for_good(api: &Arc<Api>, deleted: &Arc<Api>, request: &Request) -> Reply {
     let span = api.span("delete");
-    let rules = &api.model.rules;
-    // The rule that decides: the one that denies it, or the one for deleted items.
-    let rule = match api.model.condition(&rules.restore, request).is_ok() {
-        true if matches!(*rules.restore, Rule::Always) => &rules.delete,
-        true if api.model.condition(&rules.delete, request).is_err() => &rules.delete,
-        _ => &rules.restore,
-    };
+    let (rule, admitted) = span.in_scope(|| admit_for_good(&api.model, request));
     let applied = (!matches!(**rule, Rule::Always)).then_some(AppliedRule(rule.key));
-    let reply = match span.in_scope(|| prepare_for_good(api, request)) {
+    let reply = match span.in_scope(|| prepare(api, request, admitted)) {
         Ok((id, condition, conditions)) => {
             let (api, deleted) = (Arc::clone(api), Arc::clone(deleted));
             let work = async move {
@@ -111,22 +106,36 @@ async fn run(api: &Arc<Api>, select: Sql, deletes: Deletes, conditions: Conditio
     }
 }
 
-fn prepare(api: &Api, request: &Request) -> Result<(Param, Option<Predicate>, Conditions), Problem> {
-    let model = &api.model;
-    let condition = model.admit(&model.rules.delete, request)?;
+/// What items must fulfil for this caller to delete them, or why there are none.
+type Admitted = Result<Option<Predicate>, Problem>;
+
+fn admit(model: &Model, request: &Request) -> Admitted {
+    model.admit(&model.rules.delete, request)
+}
+
+/// It takes both rights: an item that is removed for good cannot be restored by those who could restore it. The rule that decides comes
+/// first: the one that denies it, or the one for deleted items.
+fn admit_for_good<'a>(model: &'a Model, request: &Request) -> (&'a KeyedRule, Admitted) {
+    let rules = &model.rules;
+    match model.admit(&rules.restore, request).map(|restores| (restores, admit(model, request))) {
+        Err(problem) => (&rules.restore, Err(problem)),
+        Ok((_, Err(problem))) => (&rules.delete, Err(problem)),
+        Ok((None, deletes)) if matches!(*rules.restore, Rule::Always) => (&rules.delete, deletes),
+        Ok((restores, Ok(deletes))) => (&rules.restore, Ok(Predicate::and(restores, deletes))),
+    }
+}
+
+fn prepare(
+    api: &Api,
+    request: &Request,
+    admitted: Admitted,
+) -> Result<(Param, Option<Predicate>, Conditions), Problem> {
+    let (model, condition) = (&api.model, admitted?);
     let under = Under::of(api, request)?.map(|under| under.condition()).transpose()?;
     let condition = Predicate::and(under, condition);
     let id = path_id(model, request)?;
     query::delete(model, request.uri().query())?;
     Ok((id, condition, Conditions::of(model, request)?))
-}
-
-/// It takes both rights: an item that is removed for good cannot be restored by those who could restore it.
-fn prepare_for_good(api: &Api, request: &Request) -> Result<(Param, Option<Predicate>, Conditions), Problem> {
-    let model = &api.model;
-    let restores = model.admit(&model.rules.restore, request)?;
-    let (id, deletes, conditions) = prepare(api, request)?;
-    Ok((id, Predicate::and(restores, deletes), conditions))
 }
 
 struct Deletes {

@@ -49,7 +49,7 @@ pub struct Access {
     #[serde(default)]
     pub delete: Option<Rule>,
     /// Who may restore a deleted item, and list and read deleted items, with `soft_delete`. A `where` condition is about the
-    /// deleted item.
+    /// deleted item. To remove it for good (`DELETE` with `?deleted=only`), callers must meet `delete` and `restore`.
     #[serde(default)]
     pub restore: Option<Rule>,
 }
