@@ -1,4 +1,5 @@
-//! Patterns of texts: those of the configuration, and those of types.
+//! Patterns of texts: those of the configuration, and those of types. None has look-around, which validators in linear time, such as
+//! `request_validation`, do not have.
 
 /// What JSON Schema calls a regular expression (ECMA-262) lacks these pieces of Rust's syntax, or reads them differently.
 const OF_RUST: [&str; 10] = ["(?i", "(?m", "(?s", "(?x", "(?U", "(?u", "(?-", "(?R", "(?P<", "[["];
@@ -30,7 +31,8 @@ pub fn is_portable(pattern: &str) -> bool {
 pub const WITHOUT_NUL: &str = "^[^\\u0000]*$";
 
 /// An identifier that a client chooses, as [`crate::resource::validate::is_id`] accepts it.
-pub const ID: &str = "^(?!\\.{1,2}$)[A-Za-z0-9._~-]{1,64}$";
+pub const ID: &str =
+    "^(?:[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,63}|\\.[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,62}|\\.\\.[A-Za-z0-9._~-]{1,62})$";
 
 /// An e-mail address with a domain in ASCII, perhaps with white space at both ends.
 pub fn email(is_trimmed: bool) -> String {
@@ -40,7 +42,7 @@ pub fn email(is_trimmed: bool) -> String {
 }
 
 /// A parameter in a path: what the gateway does not reject in one segment.
-pub const SEGMENT: &str = "^(?!\\.{1,2}$)[^\\u0000-\\u001f\\u007f/\\\\;%]+$";
+pub const SEGMENT: &str = "^(?:\\.{0,2}[^.\\u0000-\\u001f\\u007f/\\\\;%][^\\u0000-\\u001f\\u007f/\\\\;%]*|\\.{3,}[^\\u0000-\\u001f\\u007f/\\\\;%]*)$";
 
 /// A decimal that fits. Zeros at both ends do not count.
 pub fn decimal(precision: u32, scale: u32) -> String {
@@ -89,7 +91,7 @@ fn escaped(text: &str) -> String {
 
 /// A list of texts in one parameter: `a,b`, quoted if a text has a comma or starts with a quote.
 pub fn quoted_list(most: usize) -> String {
-    let value = "(?:(?!\\s*\")[^,\\u0000]*|\"(?:[^\"\\\\\\u0000]|\\\\[\"\\\\])*\")";
+    let value = "(?:\\s*(?:[^\\s\",\\u0000][^,\\u0000]*)?|\"(?:[^\"\\\\\\u0000]|\\\\[\"\\\\])*\")";
     format!("^{value}(?:,{value}){{0,{}}}$", most.saturating_sub(1))
 }
 
@@ -111,10 +113,51 @@ mod tests {
     fn a_pattern_accepts_what_the_type_accepts() {
         use crate::resource::decimal::Decimal;
         use crate::resource::email::normal;
+        use crate::resource::validate::is_id;
+        use gatewright_openapi::json_schema;
         let matches = |pattern: &str, text: &str| {
             let schema = serde_json::json!({ "type": "string", "pattern": pattern });
-            jsonschema::options().build(&schema).unwrap().is_valid(&text.into())
+            json_schema().build(&schema).unwrap().is_valid(&text.into())
         };
+        let long = ["a".repeat(64), "a".repeat(65), format!(".{}", "a".repeat(63)), format!(".{}", "a".repeat(64))];
+        let ids = ["", ".", "..", "...", ".a", "..a", "a.", "a b", "a/b", "~_-", "....", "é"];
+        for text in ids.into_iter().chain(long.iter().map(String::as_str)) {
+            assert_eq!(matches(ID, text), is_id(text), "{text:?}");
+        }
+        for (text, fits) in [
+            ("", false),
+            (".", false),
+            ("..", false),
+            ("...", true),
+            ("....a", true),
+            (".a", true),
+            ("..a", true),
+            ("a..", true),
+            ("a/b", false),
+            ("a;b", false),
+            (".;", false),
+            ("...%", false),
+            ("é 1", true),
+        ] {
+            assert_eq!(matches(SEGMENT, text), fits, "{text:?}");
+        }
+        for (text, fits) in [
+            ("", true),
+            ("a", true),
+            ("a,b", true),
+            (" a , b ", true),
+            (",", true),
+            ("a,b,c", false),
+            ("\"a,b\",c", true),
+            ("\"a\\\"b\"", true),
+            ("\"a", false),
+            (" \"a\"", false),
+            ("a\"b", true),
+            ("a\0", false),
+            ("  ", true),
+        ] {
+            assert_eq!(matches(&quoted_list(2), text), fits, "{text:?}");
+        }
         for (precision, scale) in [(4, 2), (3, 0), (2, 2)] {
             let pattern = decimal(precision, scale);
             for text in [

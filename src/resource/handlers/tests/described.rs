@@ -113,7 +113,7 @@ impl Described {
         let mut root = schema.clone();
         root["components"] = self.components.clone();
         root["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
-        let validator = jsonschema::options().build(&root).unwrap();
+        let validator = gatewright_openapi::json_schema().build(&root).unwrap();
         validator.validate(value).map_err(|error| format!("{error} at {}", error.instance_path()))
     }
 }
