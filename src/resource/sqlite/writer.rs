@@ -112,7 +112,13 @@ fn transaction(shared: &Shared, jobs: &mut Jobs) {
     };
     let mut done = Jobs::with_capacity(jobs.len());
     let mut touched = Touched::default();
-    let outcome = run_all(open, jobs, &mut done, &mut touched).and_then(|changed| {
+    let ran = run_all(open, jobs, &mut done, &mut touched);
+    if ran.is_err() && open.connection.is_autocommit() && done.len() > 1 {
+        // Nothing was committed, and only one of them is to blame.
+        drop(slot);
+        return apart(shared, done, &ran.map(|_| ()));
+    }
+    let outcome = ran.and_then(|changed| {
         open.until(None);
         let end = if changed { "COMMIT" } else { "ROLLBACK" };
         let begun = Instant::now();
@@ -143,8 +149,9 @@ fn transaction(shared: &Shared, jobs: &mut Jobs) {
     answer(done.drain(..), &outcome);
 }
 
-/// A foreign key of another program may be checked only when the transaction ends, and then SQLite does not tell whose it was. The jobs
-/// run again, each by itself.
+/// Runs jobs again, each by itself, if SQLite has undone the transaction that they shared. It does so after a `RAISE(ROLLBACK)` of a
+/// trigger, a write that took too long, and a full disk. A foreign key of another program may be checked only when the transaction
+/// ends, and then SQLite does not tell whose it was.
 fn apart(shared: &Shared, mut done: Jobs, outcome: &Result<(), Error>) {
     if done.len() <= 1 {
         return answer(done.drain(..), outcome);

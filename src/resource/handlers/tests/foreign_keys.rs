@@ -68,6 +68,27 @@ async fn a_foreign_key_that_is_checked_at_the_commit_fails_only_the_write_that_v
     assert!(api.store.health().await.is_ok());
 }
 
+/// SQLite undoes the whole transaction then.
+#[tokio::test]
+async fn a_trigger_that_rolls_back_fails_only_the_write_that_fires_it() {
+    if postgres::server().is_some() {
+        return;
+    }
+    let store = empty().await;
+    let yaml = fields("  town: { type: string }\n").replacen("fields:", "id: { type: string }\nfields:", 1);
+    let api = serve_on(&store, &yaml).await.unwrap();
+    let trigger = "CREATE TRIGGER no_nowhere AFTER INSERT ON items WHEN NEW.town = 'Nowhere' BEGIN SELECT RAISE(ROLLBACK, 'no'); END";
+    sql(&store, trigger).await;
+    let town = |number: usize| if number % 4 == 1 { "Nowhere" } else { "Rome" };
+    let bodies: Vec<_> = (0..40).map(|number| format!(r#"{{"id":"i{number}","town":"{}"}}"#, town(number))).collect();
+    let answers = futures_util::future::join_all(bodies.iter().map(|body| api.post(body))).await;
+    for (number, answer) in answers.iter().enumerate() {
+        let wanted = if town(number) == "Rome" { 201 } else { 500 };
+        assert_eq!(answer.status, wanted, "{}", answer.body);
+    }
+    assert_eq!(api.get("?count=exact&per_page=1").await.header("x-total-count"), "30");
+}
+
 /// Keys of several columns, of the table itself, without the name of a column, and of a type that the other side has not.
 #[tokio::test]
 async fn every_form_of_a_foreign_key_names_the_field_that_is_wrong() {

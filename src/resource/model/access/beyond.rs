@@ -25,8 +25,7 @@ pub(in crate::resource::model) fn warn(
     // The field of the preset itself is different for each of them.
     for (field, written) in spec.fields.iter().filter(|(name, _)| *name != own) {
         if private.is_noticed(field, written) {
-            let text =
-                format!("`{field}` is unique across all {whose}s: a conflict tells one that another has the value");
+            let text = format!("`{field}` is unique across all {whose}s: a 409 tells one that another has the value");
             let fault = Fault::new(format!("fields.{field}.unique"), text).code(Code::BEYOND_PRESET);
             let help = format!("write `with: [{own}]`; if it is meant to be unique across all, write `with: []`");
             warnings.push(fault.help(help));
@@ -36,7 +35,7 @@ pub(in crate::resource::model) fn warn(
             let over: Vec<_> = between.iter().map(|name| format!("`{name}`")).collect();
             let over = if over.is_empty() { String::new() } else { format!(", over {}", over.join(" and ")) };
             let text = format!(
-                "who deletes an item of `{last}` deletes items of all {whose}s{over}: `{last}` has no preset, so all share it"
+                "whoever deletes an item of `{last}` deletes items of all {whose}s{over}: `{last}` has no preset, so all share it"
             );
             let fault = Fault::new(format!("fields.{field}.on_delete"), text).code(Code::BEYOND_PRESET);
             let instead = match between {

@@ -41,7 +41,7 @@ async fn a_file_has_one_store_whatever_it_is_called() {
     let folder = TempDir::new().unwrap();
     let first = prepared_in(&folder).await;
     first.work(LONG, |writer| insert(writer, "a", "a")).await.unwrap();
-    let locks = posix_locks(&file(&folder));
+    assert_ne!(posix_locks(&file(&folder)), 0, "a connection holds one for as long as it is open");
     fs::create_dir(folder.path().join("other")).unwrap();
     let hard = folder.path().join("other/hard.db");
     fs::hard_link(file(&folder), &hard).unwrap();
@@ -57,8 +57,8 @@ async fn a_file_has_one_store_whatever_it_is_called() {
         }
         unavailable(count(&second).await);
     }
-    // There may be more for a moment, while SQLite works in the background.
-    assert!(posix_locks(&file(&folder)) >= locks, "SQLite lost its locks to a look at the file");
+    // Whoever closes the file loses all of them. How many there are changes while SQLite works in the background.
+    assert_ne!(posix_locks(&file(&folder)), 0, "SQLite lost its locks to a look at the file");
     assert_eq!(first.work(LONG, |writer| insert(writer, "b", "b")).await, Ok(1));
 }
 
@@ -169,7 +169,7 @@ async fn a_full_disk_fails_writes_alone_and_only_while_it_is_full() {
 }
 
 #[tokio::test]
-async fn jobs_whose_transaction_another_one_lost_are_not_called_done() {
+async fn a_job_that_loses_the_transaction_fails_alone() {
     let folder = TempDir::new().unwrap();
     let store = Arc::new(prepared_in(&folder).await);
     let (release, _held) = hold_writer(&store).await;
@@ -192,10 +192,10 @@ async fn jobs_whose_transaction_another_one_lost_are_not_called_done() {
     });
     until_queued(&store, 3).await;
     drop(release);
-    unavailable(before.await.unwrap());
+    assert_eq!(before.await.unwrap(), Ok(1));
     unavailable(loses.await.unwrap());
     assert_eq!(after.await.unwrap(), Ok(1));
-    assert_eq!(count(&store).await, Ok(1));
+    assert_eq!(count(&store).await, Ok(2));
 }
 
 #[tokio::test]
