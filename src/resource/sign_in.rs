@@ -63,7 +63,8 @@ pub fn checks_token(address: &str, method: &Method) -> bool {
     }
 }
 
-/// The addresses of a sign-in, which counts wrong passwords in `store` if there is one. `behind` puts the plugin that accepts the tokens in front of a service.
+/// The addresses of a sign-in, which counts wrong passwords in `store` if there is one. `behind` puts the plugin that accepts the
+/// tokens in front of a service.
 pub fn service(
     (api, accounts, signer): (Arc<Api>, Arc<Accounts>, Arc<TokenSigner>),
     store: Option<Arc<Store>>,
