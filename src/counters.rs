@@ -36,6 +36,8 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 const STABLE: Duration = Duration::from_secs(5);
 /// The maximum number of reasons that are reported for one outage.
 const REASONS: usize = 3;
+/// How often the log says that a key held something else, at most.
+const AGAIN: Duration = Duration::from_secs(3600);
 /// How often an open connection is checked.
 const CHECK: Duration = Duration::from_secs(5);
 
@@ -54,6 +56,8 @@ pub struct Redis {
     lost: Arc<Notify>,
     /// The reasons that the log gives for why Redis is unreachable, since it was reachable.
     reported: Mutex<Vec<String>>,
+    /// When the log last said that a key held something else.
+    replaced: Mutex<Option<Instant>>,
     durations: Durations,
 }
 
@@ -124,6 +128,7 @@ impl Redis {
             misses: AtomicU32::new(0),
             lost: Arc::default(),
             reported: Mutex::default(),
+            replaced: Mutex::default(),
             durations: Durations::new(name),
         })
     }
@@ -185,7 +190,32 @@ impl Redis {
     /// What a request learns from Redis, if it responds.
     async fn take(&self, link: Arc<MultiplexedConnection>, take: Take) -> Option<Taken> {
         let asked = script::take(&link, &take);
-        self.heard(&link, asked).await
+        let (taken, foreign) = self.heard(&link, asked).await?;
+        // Without what it counts: that may be an address.
+        let end = take.bucket.match_indices(':').nth(1).map_or(take.bucket.len(), |(at, _)| at);
+        self.replaced(take.bucket.get(..end).unwrap_or_default(), &foreign);
+        Some(taken)
+    }
+
+    /// Reports, once in a while, that a key which begins with `prefix` held a value of the type `foreign`, unless that is empty. A script
+    /// has replaced it.
+    fn replaced(&self, prefix: &str, foreign: &str) {
+        if foreign.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        let mut last = self.replaced.lock();
+        if last.is_some_and(|last| now.duration_since(last) < AGAIN) {
+            return;
+        }
+        *last = Some(now);
+        drop(last);
+        let (store, address, keys) = (&*self.name, &*self.address, format!("{prefix}:*"));
+        let human = format!(
+            "a key `{keys}` of store {store} held a {foreign} that no gateway has written; it was replaced, and counting starts over. Let \
+             other programs use another database"
+        );
+        tracing::warn!(store, address, keys, held = foreign, human, "replaced a key of another program");
     }
 
     /// What Redis responds on `link`, if it does so in time.
@@ -211,8 +241,6 @@ impl Redis {
                 self.lose(link, &said(&error));
                 return None;
             }
-            // Something else uses this key: no reason to give up the others.
-            Ok(Err(error)) if error.code() == Some("WRONGTYPE") => return None,
             Ok(Err(error)) => said(&error),
             Err(_) => too_slow(),
         };

@@ -239,17 +239,51 @@ fn two_databases_of_one_server_are_two_stores() {
 }
 
 #[test]
-fn a_key_of_something_else_does_not_fail_a_request() {
+fn a_key_that_holds_something_else_is_replaced_and_the_log_says_so_once() {
+    for store in ["", ", on_error: refuse"] {
+        let server = Server::start();
+        server.command(&["LPUSH", "gatewright:probe", "1"]);
+        let yaml = configuration(&server.url(), FIVE).replace(".sock\"", &format!(".sock\"{store}"));
+        let mut gateway = Gateway::start_whole(&yaml);
+        gateway.wait_for_log(|line| says(line, "store connected"));
+        assert_eq!(left(&gateway, "a"), is(200, "4"));
+        let key = server.strings(&["KEYS", "*x-key*"]).remove(0);
+        for foreign in [
+            &["LPUSH", &*key, "1"][..],
+            &["HSET", &*key, "a", "b"],
+            &["SET", &*key, "garbage"],
+            &["SET", &*key, "abc def"],
+            &["SET", &*key, "inf 1"],
+            &["SET", &*key, "nan 1"],
+            &["SET", &*key, "9e99 1"],
+            &["SET", &*key, "1 0"],
+        ] {
+            server.command(&["DEL", &key]);
+            server.command(foreign);
+            assert_eq!((left(&gateway, "a"), left(&gateway, "a")), (is(200, "4"), is(200, "3")), "{foreign:?}");
+            assert!(server.number(&["PTTL", &key]) > 0, "{foreign:?} stays for ever");
+        }
+        assert_eq!(fallbacks(&gateway), 0.0, "all were counted in the store");
+        gateway.wait_for_log(|line| says(line, "replaced a key of another program"));
+        let log = gateway.log();
+        let lines: Vec<_> = log.lines().filter(|line| line.contains("replaced a key of another program")).collect();
+        assert_eq!(lines.len(), 1, "{log}");
+        assert!(lines[0].contains("\"gatewright:all/calls:*\"") && lines[0].contains("\"list\""), "{}", lines[0]);
+    }
+}
+
+#[test]
+fn the_log_names_the_limit_of_a_key_that_was_replaced_and_no_client() {
     let server = Server::start();
-    let gateway = start(&server, FIVE);
-    assert_eq!(left(&gateway, "a"), is(200, "4"));
+    let mut gateway = start(&server, FIVE);
+    assert_eq!(left(&gateway, "hunter2"), is(200, "4"));
     let key = server.strings(&["KEYS", "*x-key*"]).remove(0);
-    server.command(&["SET", &key, "garbage"]);
-    assert_eq!(left(&gateway, "a"), is(200, "4"));
-    server.command(&["DEL", &key]);
-    server.command(&["LPUSH", &key, "1"]);
-    assert_eq!(left(&gateway, "a"), is(200, "3"), "it counts alone");
-    assert_eq!(left(&gateway, "b"), is(200, "4"), "the others are counted in the store");
+    server.command(&["SET", &key, "inf 1"]);
+    assert_eq!(left(&gateway, "hunter2"), is(200, "4"));
+    let line = gateway.wait_for_log(|line| says(line, "replaced a key of another program"));
+    assert_eq!((&line["store"], &line["keys"]), (&"counters".into(), &"gatewright:all/calls:*".into()), "{line}");
+    assert_eq!((&line["held"], &line["level"]), (&"string".into(), &"WARN".into()), "{line}");
+    assert!(!line.to_string().contains("x-key"), "{line}");
 }
 
 #[test]

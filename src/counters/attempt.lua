@@ -4,28 +4,27 @@
 -- ARGV: of each bucket its size, the time in microseconds in which one attempt is forgotten, and how many the gateway has counted
 -- alone; then the client, whether the gateway knows that it has signed in, and whether the first bucket holds only what the gateway
 -- has counted alone, because the password was right since; then how many such clients are remembered, and for how many milliseconds.
--- Returns which bucket is full, or 0; whether the client has signed in to the account; and how many attempts each bucket holds.
+-- Returns which bucket is full, or 0; whether the client has signed in to the account; how many attempts each bucket holds; and
+-- `foreign`.
 local time = redis.call('TIME')
 local now = (tonumber(time[1]) - 1700000000) * 1000000 + tonumber(time[2])
 local known = tonumber(ARGV[11])
+local signed_in = ask('ZSCORE', KEYS[4], ARGV[10])
 if known == 1 then
   redis.call('ZADD', KEYS[4], 'NX', now, ARGV[10])
   redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -1 - tonumber(ARGV[13]))
   redis.call('PEXPIRE', KEYS[4], ARGV[14])
-elseif redis.call('ZSCORE', KEYS[4], ARGV[10]) then
+elseif signed_in then
   known = 1
 end
 local levels, full = {}, 0
 for i = 1, 3 do
   local burst, every, alone = tonumber(ARGV[i * 3 - 2]), tonumber(ARGV[i * 3 - 1]), tonumber(ARGV[i * 3])
   local level = 0
-  local kept = redis.call('GET', KEYS[i])
-  if kept and not (i == 1 and ARGV[12] == '1') then
-    local was, at = string.match(kept, '^(%S+) (%S+)$')
-    was, at = was and tonumber(was), at and tonumber(at)
-    if was and at then
-      level = math.max(was - math.max(now - at, 0) / every, 0)
-    end
+  local was, at = numbers(KEYS[i], '^(%d[%d.e-]*) (-?%d+)$')
+  if was and not (i == 1 and ARGV[12] == '1') then
+    -- No bucket is larger.
+    level = math.max(math.min(was, 1000) - math.max(now - at, 0) / every, 0)
   end
   levels[i] = math.max(level, alone)
   if full == 0 and levels[i] + 1 > burst and not (i == 3 and known == 1) then
@@ -45,4 +44,4 @@ for i = 1, 3 do
   end
   levels[i] = string.format('%.17g', levels[i])
 end
-return { full, known, levels[1], levels[2], levels[3] }
+return { full, known, levels[1], levels[2], levels[3], foreign }

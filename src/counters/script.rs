@@ -12,11 +12,12 @@ pub struct Text {
     hash: LazyLock<Script>,
 }
 
-/// Declares the script with this text.
+/// Declares the script with this text, after what all of them begin with.
 macro_rules! script {
-    ($file:literal) => {
-        $crate::counters::script::Text::new(include_str!($file), || redis::Script::new(include_str!($file)))
-    };
+    ($file:literal) => {{
+        const TEXT: &str = concat!(include_str!("foreign.lua"), include_str!($file));
+        $crate::counters::script::Text::new(TEXT, || redis::Script::new(TEXT))
+    }};
 }
 pub(super) use script;
 
@@ -49,14 +50,15 @@ impl Text {
 
 static TAKE: Text = script!("take.lua");
 
-/// Takes from a bucket.
-pub async fn take(link: &MultiplexedConnection, take: &Take) -> RedisResult<Taken> {
+/// Takes from a bucket. The second value is the type of what its key held if no gateway wrote that; otherwise it is empty.
+pub async fn take(link: &MultiplexedConnection, take: &Take) -> RedisResult<(Taken, String)> {
     let fill = |command: &mut Cmd| {
         command.arg(1).arg(&take.bucket);
         command.arg(micros(take.period)).arg(take.burst).arg(take.cost).arg(micros(take.owed));
     };
-    let (admitted, owed): (i64, i64) = TAKE.run(link, fill).await?;
-    Ok(Taken { admitted: admitted == 1, owed: Duration::from_nanos(u64::try_from(owed).unwrap_or_default()) })
+    let (admitted, owed, foreign): (i64, i64, String) = TAKE.run(link, fill).await?;
+    let owed = Duration::from_nanos(u64::try_from(owed).unwrap_or_default());
+    Ok((Taken { admitted: admitted == 1, owed }, foreign))
 }
 
 /// As text, exact to the nanosecond.

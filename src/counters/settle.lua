@@ -2,16 +2,15 @@
 -- KEYS: as for an attempt.
 -- ARGV: of each bucket the time in microseconds in which one attempt is forgotten, and how many to take back; then the client,
 -- whether the password was right, and for the clients that have signed in, how many are remembered and for how many milliseconds.
+-- Returns `foreign`.
 local time = redis.call('TIME')
 local now = (tonumber(time[1]) - 1700000000) * 1000000 + tonumber(time[2])
 for i = 1, 3 do
   local every, back = tonumber(ARGV[i * 2 - 1]), tonumber(ARGV[i * 2])
-  local kept = redis.call('GET', KEYS[i])
-  if kept and (back > 0 or i == 1) then
-    local was, at = string.match(kept, '^(%S+) (%S+)$')
-    was, at = was and tonumber(was), at and tonumber(at)
+  local was, at = numbers(KEYS[i], '^(%d[%d.e-]*) (-?%d+)$')
+  if back > 0 or i == 1 then
     local level = 0
-    if was and at then
+    if was then
       level = was - math.max(now - at, 0) / every - back
     end
     if level > 0 and not (i == 1 and ARGV[8] == '1') then
@@ -23,8 +22,8 @@ for i = 1, 3 do
   end
 end
 if ARGV[8] == '1' then
-  redis.call('ZADD', KEYS[4], now, ARGV[7])
+  ask('ZADD', KEYS[4], now, ARGV[7])
   redis.call('ZREMRANGEBYRANK', KEYS[4], 0, -1 - tonumber(ARGV[9]))
   redis.call('PEXPIRE', KEYS[4], ARGV[10])
 end
-return 1
+return foreign

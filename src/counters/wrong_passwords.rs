@@ -19,6 +19,8 @@ const KNOWN: (u32, Duration) = (100, Duration::from_secs(90 * 24 * 3600));
 #[derive(Debug)]
 pub struct Names {
     client: String,
+    /// The beginning of all keys.
+    prefix: String,
     /// The buckets, and the clients that have signed in to the account.
     keys: [String; 4],
 }
@@ -36,7 +38,8 @@ impl Names {
             account.clone(),
             format!("signed-in&{account}"),
         ];
-        Self { client, keys: keys.map(|key| format!("gatewright:sign-in:{{{sign_in}}}:{key}")) }
+        let prefix = format!("gatewright:sign-in:{{{sign_in}}}");
+        Self { client, keys: keys.map(|key| format!("{prefix}:{key}")), prefix }
     }
 
     fn write(&self, command: &mut Cmd) {
@@ -83,7 +86,9 @@ impl Store {
         let link = redis.link.load_full()?;
         Some(async move {
             let asked = async { told(ATTEMPT.run(&link, |command| ask.write(&names, command)).await) };
-            redis.heard(&link, asked).await
+            let (told, foreign) = redis.heard(&link, asked).await?;
+            redis.replaced(&names.prefix, &foreign);
+            Some(told)
         })
     }
 
@@ -92,16 +97,17 @@ impl Store {
     pub fn settle(&self, names: &Arc<Names>, buckets: [Bucket; 3], right: bool) -> impl Future<Output = bool> + use<> {
         let (redis, names) = (Arc::clone(&self.redis), Arc::clone(names));
         let link = redis.link.load_full();
-        let write = move |command: &mut Cmd| {
-            names.write(command);
-            for Bucket { every, count, .. } in buckets {
-                command.arg(micros(every)).arg(count);
-            }
-            command.arg(&names.client).arg(u8::from(right)).arg(KNOWN.0).arg(KNOWN.1.as_millis().to_string());
-        };
         async move {
             let Some(link) = link else { return false };
-            redis.heard(&link, SETTLE.run::<i64>(&link, write)).await.is_some()
+            let write = |command: &mut Cmd| {
+                names.write(command);
+                for Bucket { every, count, .. } in buckets {
+                    command.arg(micros(every)).arg(count);
+                }
+                command.arg(&names.client).arg(u8::from(right)).arg(KNOWN.0).arg(KNOWN.1.as_millis().to_string());
+            };
+            let settled = redis.heard(&link, SETTLE.run::<String>(&link, write)).await;
+            settled.inspect(|foreign| redis.replaced(&names.prefix, foreign)).is_some()
         }
     }
 }
@@ -117,10 +123,10 @@ impl Ask {
     }
 }
 
-fn told(answer: RedisResult<(i64, i64, f64, f64, f64)>) -> RedisResult<Told> {
-    let (full, known, pair, client, account) = answer?;
+fn told(answer: RedisResult<(i64, i64, f64, f64, f64, String)>) -> RedisResult<(Told, String)> {
+    let (full, known, pair, client, account, foreign) = answer?;
     let full = usize::try_from(full - 1).ok();
-    Ok(Told { full, known: known == 1, levels: [pair, client, account] })
+    Ok((Told { full, known: known == 1, levels: [pair, client, account] }, foreign))
 }
 
 #[cfg(test)]

@@ -316,29 +316,47 @@ fn a_store_that_refuses_rejects_all_accounts_alike() {
 }
 
 #[test]
-fn keys_of_something_else_and_lost_connections_fail_no_one() {
-    calmly(|| {
-        let server = Server::start();
-        let mut site = start(&server, STRICT);
-        assert_eq!(guess(&site, 1), [401]);
-        let keys = server.strings(&["KEYS", "gatewright:sign-in:*client=*account*"]);
-        assert_eq!(keys.len(), 1, "{keys:?}");
-        site.before_outage();
-        server.command(&["SET", &keys[0], "some thing"]);
-        assert_eq!(guess(&site, 1), [401]);
-        server.command(&["DEL", &keys[0]]);
-        server.command(&["LPUSH", &keys[0], "1"]);
-        assert_eq!(guess(&site, 3), [401, 401, 429], "it counts alone");
-        server.command(&["DEL", &keys[0]]);
-        server.command(&["SCRIPT", "FLUSH"]);
-        site.alone.set(Some(fallbacks(&site)));
-        assert_eq!(guess(&site, 1), [429], "and brings that along");
-        site.before_outage();
-        server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
-        assert_eq!(guess(&site, 1), [429]);
-        assert_eq!(right(&site, "10.0.0.9"), 200);
-        site.0.wait_for_log(|line| says(line, "store reachable again"));
-    });
+fn keys_that_hold_something_else_are_replaced_and_lost_connections_fail_no_one() {
+    for refuses in ["", ", on_error: refuse"] {
+        calmly(|| {
+            let server = Server::start();
+            let mut site = Shared::new(&yaml(&server.url(), STRICT, refuses));
+            site.connected();
+            site.sign_up(ADA);
+            assert_eq!((guess(&site, 1), right(&site, "10.0.0.9")), (vec![401], 200));
+            let keys = server.strings(&["KEYS", "gatewright:sign-in:*"]);
+            assert_eq!(keys.len(), 4, "{keys:?}");
+            let foreign = [
+                &["LPUSH", "1"][..],
+                &["HSET", "a", "b"],
+                &["SET", "some thing"],
+                &["SET", "inf 1"],
+                &["SET", "9e99 1"],
+            ];
+            for words in foreign {
+                for key in &keys {
+                    server.command(&["DEL", key]);
+                    server.command(&[&[words[0], &**key], &words[1..]].concat());
+                }
+                assert_eq!(guess(&site, 4), [401, 401, 401, 429], "{words:?}");
+                assert_eq!(right(&site, "10.0.0.9"), 200, "{words:?}");
+                let held: Vec<_> = keys.iter().map(|key| server.command(&["TYPE", key])).collect();
+                assert!(held.iter().all(|held| ["+string\r\n", "+zset\r\n"].contains(&&**held)), "{words:?}: {held:?}");
+                assert!(keys.iter().all(|key| server.number(&["PTTL", key]) > 0), "{words:?}");
+            }
+            assert_eq!(fallbacks(&site), 0.0, "all were counted in the store");
+            let line = site.0.wait_for_log(|line| says(line, "replaced a key of another program"));
+            assert_eq!((&line["keys"], &line["held"]), (&json!("gatewright:sign-in:{main/users}:*"), &json!("list")));
+            assert!(!line.to_string().contains("10.0.0"), "{line}");
+            server.command(&["SCRIPT", "FLUSH"]);
+            assert_eq!(guess(&site, 1), [429]);
+            site.before_outage();
+            server.command(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+            assert!([429, 503].contains(&guess(&site, 1)[0]));
+            site.0.wait_for_log(|line| says(line, "store reachable again"));
+            assert_eq!((guess(&site, 1), right(&site, "10.0.0.9")), (vec![429], 200));
+        });
+    }
 }
 
 #[test]
