@@ -47,6 +47,23 @@ fn two_gateways_cannot_share_a_file_under_any_name() {
 }
 
 #[test]
+fn a_trigger_that_rolls_back_leaves_the_gateway_ready_and_the_log_shows_which_request_it_was() {
+    let head = HEAD.replace("level: info", "level: info, access: {}");
+    let mut gateway = Gateway::start_whole(&format!("{head}{}", notes("sqlite://data/notes.db")));
+    rusqlite::Connection::open(gateway.folder().join("data/notes.db"))
+        .unwrap()
+        .execute_batch("CREATE TRIGGER t BEFORE INSERT ON notes BEGIN SELECT RAISE(ROLLBACK, 'not on Sundays'); END")
+        .unwrap();
+    let refused = gateway.json("POST", "/notes", &json!({"title": "one"}));
+    assert_eq!(refused.status, 500);
+    assert!(!refused.body.contains("Sundays"), "{}", refused.body);
+    assert_eq!(gateway.get("/health/ready").status, 200);
+    let line = gateway.wait_for_log(|line| line["path"] == "/notes");
+    assert_eq!((&line["reason"], &line["error"]), (&json!("store_failed"), &json!("not on Sundays")), "{line}");
+    assert_eq!(line["request_id"].as_str(), refused.header("x-request-id"), "{line}");
+}
+
+#[test]
 fn a_gateway_that_was_killed_leaves_no_lock() {
     let first = Gateway::start(&notes("sqlite://data/notes.db"));
     assert_eq!(first.json("POST", "/notes", &json!({"title": "one"})).status, 201);

@@ -17,11 +17,16 @@ pub struct Problem {
     status: StatusCode,
     kind: &'static str,
     message: Cow<'static, str>,
-    details: Vec<Detail>,
+    details: Box<[Detail]>,
     headers: Vec<(HeaderName, HeaderValue)>,
     reason: Option<Cow<'static, str>>,
     public: bool,
+    cause: Option<Box<Cause>>,
 }
+
+/// What failed. In a box of its own, so that a problem stays small.
+#[derive(Debug, Clone)]
+struct Cause(String);
 
 /// What rejected a request and why, attached to the response for spans, logs and metrics. The client sees the reason
 /// only if the problem allows it: see [`Problem::reason`].
@@ -130,8 +135,8 @@ impl<'a> Pointed<'a> {
 impl Problem {
     /// A problem of type `kind`, which clients can switch on.
     pub fn new(status: StatusCode, kind: &'static str, message: impl Into<Cow<'static, str>>) -> Self {
-        let (details, headers) = (Vec::new(), Vec::new());
-        Self { status, kind, message: message.into(), details, headers, reason: None, public: false }
+        let (details, headers) = (Box::default(), Vec::new());
+        Self { status, kind, message: message.into(), details, headers, reason: None, public: false, cause: None }
     }
 
     /// 400: the request itself is invalid.
@@ -246,7 +251,7 @@ impl Problem {
     #[must_use]
     pub fn in_list(mut self, index: usize) -> Self {
         if self.details.is_empty() {
-            self.details.push(Detail::new("", self.kind, self.message.clone()));
+            self.details = Box::new([Detail::new("", self.kind, self.message.clone())]);
         }
         let number = u32::try_from(index).ok();
         self.details.iter_mut().for_each(|detail| detail.index = number);
@@ -256,7 +261,7 @@ impl Problem {
 
     #[must_use]
     pub fn details(mut self, details: Vec<Detail>) -> Self {
-        self.details = details;
+        self.details = details.into_boxed_slice();
         self
     }
 
@@ -275,6 +280,18 @@ impl Problem {
     pub fn reason(mut self, reason: impl Into<Cow<'static, str>>) -> Self {
         (self.reason, self.public) = (Some(reason.into()), true);
         self
+    }
+
+    /// What failed, in the words of a database or another server: `error` in the access log. The client never sees it.
+    #[must_use]
+    pub fn log_error(mut self, error: impl Into<String>) -> Self {
+        self.cause = Some(Box::new(Cause(error.into())));
+        self
+    }
+
+    /// What failed, for the access log.
+    pub fn error(&self) -> Option<&str> {
+        self.cause.as_deref().map(|cause| &*cause.0)
     }
 
     pub const fn status(&self) -> StatusCode {

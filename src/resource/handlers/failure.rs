@@ -25,11 +25,11 @@ impl Api {
             Error::Deadline => Problem::unavailable(RETRY).log_reason("store_deadline"),
             Error::Unavailable(reason) => {
                 tracing::warn!(target: "gatewright::resource", resource = &*self.model.name, reason, "store is unavailable");
-                Problem::unavailable(RETRY).log_reason("store_unavailable")
+                Problem::unavailable(RETRY).log_reason("store_unavailable").log_error(reason)
             }
             Error::Blocked { why: reason, .. } | Error::Internal(reason) => {
                 tracing::error!(target: "gatewright::resource", resource = &*self.model.name, reason, "statement failed");
-                Problem::internal().log_reason("store_failed")
+                Problem::internal().log_reason("store_failed").log_error(reason)
             }
         }
     }

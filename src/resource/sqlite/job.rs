@@ -23,6 +23,9 @@ pub trait WriteJob: Send {
     /// Runs it and keeps the result; returns whether its changes are kept. It may run again if they were undone.
     fn run(&mut self, writer: &mut Writer<'_>) -> bool;
 
+    /// How it failed by itself, if it did.
+    fn error(&self) -> Option<&Error>;
+
     /// Sends the result if the transaction was committed, otherwise the error.
     fn answer(self: Box<Self>, transaction: Result<(), Error>);
 }
@@ -55,6 +58,10 @@ impl<T: Send, F: FnMut(&mut Writer<'_>) -> Result<T, Error> + Send> WriteJob for
         let stands = result.is_ok();
         self.result = Some(result);
         stands
+    }
+
+    fn error(&self) -> Option<&Error> {
+        self.result.as_ref()?.as_ref().err()
     }
 
     fn answer(self: Box<Self>, transaction: Result<(), Error>) {

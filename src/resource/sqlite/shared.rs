@@ -206,7 +206,8 @@ impl Shared {
         load
     }
 
-    /// Notes a commit, or a transaction that failed as a whole.
+    /// Notes a commit, or that nothing could be written. A write that fails because of what it writes, or of a trigger, or because it
+    /// takes too long, is neither.
     pub fn wrote(&self, committed: bool) {
         let failed = if committed { 0 } else { millis(self.start.elapsed()).max(1) };
         self.failed.store(failed, Ordering::Relaxed);

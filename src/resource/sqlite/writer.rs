@@ -113,8 +113,9 @@ fn transaction(shared: &Shared, jobs: &mut Jobs) {
     let mut done = Jobs::with_capacity(jobs.len());
     let mut touched = Touched::default();
     let ran = run_all(open, jobs, &mut done, &mut touched);
-    if ran.is_err() && open.connection.is_autocommit() && done.len() > 1 {
-        // Nothing was committed, and only one of them is to blame.
+    let suffers = done.iter().any(|job| matches!(job.error(), Some(Error::Unavailable(_))));
+    if ran.is_err() && open.connection.is_autocommit() && (done.len() > 1 || !suffers) {
+        // Nothing was committed, and only one of them is to blame. What it did, or how long it took, says nothing about the store.
         drop(slot);
         return apart(shared, done, &ran.map(|_| ()));
     }
@@ -128,6 +129,8 @@ fn transaction(shared: &Shared, jobs: &mut Jobs) {
             shared.committed(begun.elapsed());
             shared.wrote(true);
             shared.keep_watch();
+        } else if suffers {
+            shared.wrote(false);
         }
         Ok(())
     });

@@ -8,7 +8,9 @@ use crate::grpc;
 use crate::telemetry::logs::{Access, Encoder, write_access};
 use crate::telemetry::query::{Query, Words, holds_credentials};
 use crate::telemetry::sampling::SampleShare;
-use gatewright_sdk::{AppliedRule, ClientAddress, Facts, Identity, Logged, Refusal, Request, Response, WouldRefuse};
+use gatewright_sdk::{
+    AppliedRule, ClientAddress, Facts, Identity, Logged, Problem, Refusal, Request, Response, WouldRefuse,
+};
 use http::header::{HOST, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version};
 use opentelemetry::trace::SpanContext;
@@ -76,6 +78,7 @@ impl CompiledAccessLog {
             access: Arc::clone(self),
             answered: None,
             rule: None,
+            problem: None,
             method: request.method().clone(),
             uri: request.uri().clone(),
             version: request.version(),
@@ -110,6 +113,8 @@ pub(super) struct AccessLine {
     access: Arc<CompiledAccessLog>,
     answered: Option<Duration>,
     rule: Option<&'static str>,
+    /// The error response, if it says what failed.
+    problem: Option<Arc<Problem>>,
     method: Method,
     uri: Uri,
     version: Version,
@@ -141,6 +146,7 @@ impl AccessLine {
     pub(super) fn answered(&mut self, response: &Response, taken: Duration) {
         self.answered = Some(taken);
         self.rule = response.extensions().get::<AppliedRule>().map(|rule| rule.0);
+        self.problem = response.extensions().get::<Arc<Problem>>().filter(|problem| problem.error().is_some()).cloned();
         let mut names = self.request_ids.iter().flat_map(|names| names.iter());
         if let Some(id) = names.find_map(|name| response.headers().get(name)) {
             self.request_id = Some(id.clone());
@@ -262,7 +268,10 @@ impl AccessRecord<'_> {
                     out.number("attempts", proxied.attempts.into());
                 }
             }
-            AccessField::Error => out.maybe("error", proxied.and_then(|proxied| proxied.error.as_deref())),
+            AccessField::Error => {
+                let own = || line.problem.as_ref().and_then(|problem| problem.error());
+                out.maybe("error", proxied.and_then(|proxied| proxied.error.as_deref()).or_else(own));
+            }
             AccessField::UserAgent => out.header("user_agent", line.user_agent.as_ref()),
             AccessField::Headers => self.headers(out),
             AccessField::End => out.maybe("end", seen.end.cut()),

@@ -84,6 +84,7 @@ async fn a_trigger_that_rolls_back_fails_only_the_write_that_fires_it() {
     let trigger = "CREATE TRIGGER no_nowhere AFTER INSERT ON items WHEN NEW.town = 'Nowhere' BEGIN SELECT RAISE(ROLLBACK, 'no'); END";
     sql(&store, trigger).await;
     only_a_quarter_fails(&api, 500).await;
+    assert!(api.store.health().await.is_ok());
 }
 
 /// Keys of several columns, of the table itself, without the name of a column, and of a type that the other side has not.

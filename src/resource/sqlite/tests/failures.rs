@@ -168,6 +168,38 @@ async fn a_full_disk_fails_writes_alone_and_only_while_it_is_full() {
     assert_eq!(store.health().await, Ok(()));
 }
 
+/// SQLite keeps the transaction then: it can undo a statement of several rows alone.
+#[tokio::test]
+async fn a_full_disk_is_noticed_by_a_write_of_many_rows_too() {
+    let folder = TempDir::new().unwrap();
+    let store = prepared_in(&folder).await;
+    let big = text(&"x".repeat(100_000));
+    let fill = move |writer: &mut Writer<'_>| {
+        writer.query("PRAGMA max_page_count = 10", &[], |rows| rows.next().map(|_| ()))?;
+        writer.execute("INSERT INTO users (id, email) VALUES ('b', ?1), ('c', ?1 || 'c')", std::slice::from_ref(&big))
+    };
+    assert_eq!(unavailable(store.work(LONG, fill).await), "the disk is full");
+    assert_eq!(unavailable(store.health().await), "the last write failed");
+}
+
+#[tokio::test]
+async fn a_write_that_takes_too_long_or_whose_trigger_rolls_back_says_nothing_about_the_store() {
+    let folder = TempDir::new().unwrap();
+    let store = prepared_in(&folder).await;
+    let endless = "INSERT INTO users (id, email) WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i, i FROM n";
+    let late = store.work(Duration::from_millis(50), |writer| writer.execute(endless, &[])).await;
+    assert_eq!(late, Err(Error::Deadline));
+    assert_eq!(store.health().await, Ok(()));
+    let trigger =
+        "CREATE TRIGGER no AFTER INSERT ON users WHEN NEW.id = 'no' BEGIN SELECT RAISE(ROLLBACK, 'not this one'); END";
+    store.work(LONG, |writer| writer.execute(trigger, &[])).await.unwrap();
+    let refused = store.work(LONG, |writer| insert(writer, "no", "a")).await;
+    assert_eq!(refused, Err(Error::Internal("not this one".into())));
+    assert_eq!(store.health().await, Ok(()));
+    assert_eq!(store.work(LONG, |writer| insert(writer, "a", "a")).await, Ok(1));
+    assert_eq!(count(&store).await, Ok(1));
+}
+
 #[tokio::test]
 async fn a_job_that_loses_the_transaction_fails_alone() {
     let folder = TempDir::new().unwrap();
