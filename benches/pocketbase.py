@@ -3,7 +3,7 @@
 
   cargo build --release
   GOBIN="$PWD/target/pocketbase" go install github.com/pocketbase/pocketbase/examples/base@v0.36.0
-  benches/pocketbase.py [--only read,insert] [--rounds 5] [--seconds 4] [--connections 32] [--rows 20000]
+  benches/pocketbase.py [--only read,insert] [--rounds 5] [--seconds 4] [--connections 32] [--rows 20000] [--durability process]
 
 Builds nothing. Requires `wrk`, and ports 19500 to 19539 on loopback. Both servers run at the same time, each with a SQLite database of its
 own and the same rows, and take turns within each round, in alternating order; the first round is a warm-up. CPU is the user and system
@@ -18,7 +18,7 @@ scenarios:
 
 PocketBase runs as it comes, without its log of requests (`logs.maxDays: 0`), which gatewright does not keep either. gatewright runs with
 the usual middleware of benches/gateway.yaml. It confirms a row when it is on disk (`synchronous = FULL`); PocketBase confirms it before
-(`synchronous = NORMAL`).
+(`synchronous = NORMAL`). With `--durability process`, gatewright does the same.
 """
 
 import argparse
@@ -61,6 +61,7 @@ def arguments():
     parser.add_argument("--seconds", type=int, default=4, help="of each shot")
     parser.add_argument("--connections", type=int, default=32)
     parser.add_argument("--rows", type=int, default=20_000, help="of the table that is read and listed, at least 21")
+    parser.add_argument("--durability", default="power", choices=["power", "process"], help="of the writes of gatewright")
     parser.add_argument("--gateway", type=pathlib.Path, default=load.GATEWAY)
     parser.add_argument("--pocketbase", type=pathlib.Path, default=POCKETBASE)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -151,7 +152,7 @@ def main():
     results = {}
     with contextlib.ExitStack() as stack:
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gatewright-bench-")))
-        environment = {"BENCH_DATA": str(folder), "BENCH_SECRET": secrets.token_hex(32)}
+        environment = {"BENCH_DATA": str(folder), "BENCH_SECRET": secrets.token_hex(32), "BENCH_DURABILITY": chosen.durability}
         gateway = load.start(stack, [chosen.gateway, "run", HERE / "gateway.yaml"], load.WEB, environment)
         pocketbase, database = start_pocketbase(stack, chosen.pocketbase, folder)
         load.ask(load.WEB, "/api/entries", {}, ENTRY)

@@ -44,7 +44,7 @@ impl Live {
         if diagnostics.has_errors() {
             return Err(RefusedConfiguration::new(diagnostics, &sources));
         }
-        name_stores(&snapshot);
+        accept_stores(&snapshot);
         compiler.served();
         Ok(Arc::new_cyclic(|live| Self {
             snapshot: ArcSwap::from_pointee(snapshot),
@@ -104,7 +104,7 @@ impl Live {
             return Err(RefusedConfiguration::new(diagnostics, &sources));
         }
         // Nothing can fail from here on.
-        name_stores(&snapshot);
+        accept_stores(&snapshot);
         snapshot.succeed(serving);
         self.snapshot.store(Arc::new(snapshot));
         *self.warnings.lock() = diagnostics;
@@ -113,12 +113,13 @@ impl Live {
     }
 }
 
-/// Stores are measured under the names in the accepted document; if one store has two names, under the first.
-fn name_stores(snapshot: &Snapshot) {
+/// Stores are measured under the names in the accepted document, and confirm writes as it says; if one store has two names, the first counts.
+fn accept_stores(snapshot: &Snapshot) {
     for (index, used) in snapshot.stores.iter().enumerate() {
         let mut before = snapshot.stores.iter().take(index);
         if !before.any(|other| Arc::ptr_eq(&other.store, &used.store)) {
             used.store.measure_as(&used.name);
+            used.store.confirm(used.durability);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The stores of a snapshot: identified by file or URL, kept across reloads, migrated before the swap.
 
-use crate::config::document::process::{Migrate, StoreSpec};
+use crate::config::document::process::{Durability, Migrate, StoreSpec};
 use crate::config::document::store_url::{StoreKind, StoreUrl};
 use crate::config::named::Named;
 use crate::counters::tls::{self, Certificates};
@@ -26,6 +26,8 @@ pub struct Used {
     pub unused: Option<StoreUrl>,
     /// What a start or a reload may change in its tables. A database in memory has only those.
     pub migrate: Migrate,
+    /// What its confirmed writes survive once the document is accepted.
+    pub durability: Durability,
     /// Resource name and table, in document order.
     pub tables: Vec<(String, Table)>,
     /// What removes items that were deleted long ago.
@@ -42,7 +44,9 @@ impl Used {
         store.resize(usize::from(spec.pool.unwrap_or_default().max));
         let keeps = spec.url.store != StoreKind::SqliteMemory;
         let migrate = spec.migrate.filter(|_| keeps).unwrap_or_default();
-        Some(Self { name: name.into(), store, vacant, unused, migrate, tables: Vec::new(), purges: Vec::new() })
+        let durability = spec.durability.unwrap_or_default();
+        let (tables, purges) = (Vec::new(), Vec::new());
+        Some(Self { name: name.into(), store, vacant, unused, migrate, durability, tables, purges })
     }
 }
 

@@ -34,6 +34,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use crate::config::document::process::Durability;
 use crate::config::document::store_url::StoreUrl;
 
 use self::connection::Location;
@@ -235,6 +236,11 @@ impl Sqlite {
     /// See [`Store::measure_as`](super::store::Store::measure_as).
     pub fn measure_as(&self, name: &str) {
         self.shared.measure_as(name);
+    }
+
+    /// See [`Store::confirm`](super::store::Store::confirm).
+    pub fn confirm(&self, durability: Durability) {
+        self.shared.confirm(durability);
     }
 
     /// See [`Store::close`](super::store::Store::close).

@@ -1,5 +1,6 @@
 //! The interface of a store to resources: prepared SQL with bound values, and migrations of tables.
 
+use crate::config::document::process::Durability;
 use crate::config::document::store_url::StoreUrl;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,6 +41,14 @@ impl Store {
         match self {
             Self::Sqlite(_) => {}
             Self::Postgres(store) => store.resize(pool),
+        }
+    }
+
+    /// Changes when writes to a file are confirmed.
+    pub fn confirm(&self, durability: Durability) {
+        match self {
+            Self::Sqlite(store) => store.confirm(durability),
+            Self::Postgres(_) => {}
         }
     }
 

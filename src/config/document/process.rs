@@ -157,6 +157,21 @@ pub struct StoreSpec {
     /// What a start or a reload may change in the tables of resources. Default: `additive`.
     #[serde(default)]
     pub migrate: Option<Migrate>,
+    /// What a confirmed write to a SQLite file survives. Default: `power`.
+    #[serde(default)]
+    pub durability: Option<Durability>,
+}
+
+/// What a confirmed write to a SQLite file survives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Durability {
+    /// A loss of power: a write is confirmed once it is on the disk.
+    #[default]
+    Power,
+    /// A crash of the gateway. Writes cost less, but a loss of power or a crash of the operating system may undo the latest of them.
+    /// The database stays intact.
+    Process,
 }
 
 /// What a start or a reload may change in the tables of resources.

@@ -93,6 +93,14 @@ impl Lint<'_> {
                 let message = format!("`pool` has no effect: store `{name}` is not a PostgreSQL store");
                 self.error(Code::STORE_CANNOT_COUNT, &format!("stores.{name}.pool"), message, "remove it");
             }
+            if store.durability.is_some() && !matches!(store.url.store, StoreKind::SqliteFile(_)) {
+                let message = format!("`durability` has no effect: store `{name}` is not a SQLite file");
+                let help = match store.url.store {
+                    StoreKind::Postgres => "remove it; PostgreSQL has a setting of its own, `synchronous_commit`",
+                    _ => "remove it",
+                };
+                self.error(Code::STORE_CANNOT_COUNT, &format!("stores.{name}.durability"), message, help);
+            }
             if store.migrate.is_some() && store.url.store == StoreKind::Redis {
                 let message = format!("`migrate` has no effect: store `{name}` is a Redis store, which has no tables");
                 self.error(Code::STORE_CANNOT_COUNT, &format!("stores.{name}.migrate"), message, "remove it");

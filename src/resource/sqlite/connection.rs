@@ -12,6 +12,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::file_lock::FileLock;
 use super::guard::guarded;
 use super::rows;
+use crate::config::document::process::Durability;
 use crate::config::document::store_url::{StoreKind, StoreUrl};
 use crate::resource::contract::{Error, Rows, Statement};
 
@@ -70,6 +71,8 @@ pub struct Open {
     clock: Arc<Clock>,
     /// Which incarnation of the file it is open on.
     pub generation: u64,
+    /// What its commits survive.
+    durability: Cell<Durability>,
     /// The last value of `PRAGMA data_version`.
     pub version: Cell<Option<i64>>,
     /// Fast reads on it since the last slow one, see [`Pace`](super::pace::Pace).
@@ -138,7 +141,19 @@ impl Open {
             Arc::new(Clock { start: Instant::now(), expires: AtomicU64::new(u64::MAX), stop: Arc::clone(stop) });
         let asked = Arc::clone(&clock);
         connection.progress_handler(STEPS, Some(move || asked.is_over()))?;
-        Ok(Self { connection, clock, generation, version: Cell::new(None), fast: Cell::new(0), lock: None })
+        let (durability, version, fast) = (Cell::new(Durability::Power), Cell::new(None), Cell::new(0));
+        Ok(Self { connection, clock, generation, durability, version, fast, lock: None })
+    }
+
+    /// Changes what the next commits survive. Not within a transaction.
+    pub fn confirm(&self, durability: Durability) -> Result<(), Error> {
+        if self.durability.get() != durability {
+            // In WAL mode, FULL syncs the log at each commit, and NORMAL only before it is folded into the file.
+            let synchronous = if durability == Durability::Power { "FULL" } else { "NORMAL" };
+            self.connection.pragma_update(None, "synchronous", synchronous)?;
+            self.durability.set(durability);
+        }
+        Ok(())
     }
 
     /// Makes statements end with [`Error::Deadline`] at `expires`; `None` means never.

@@ -15,6 +15,7 @@ use super::file::Hold;
 use super::file_lock::{FileLock, Owner, replaced};
 use super::job::{ReadJob, WriteJob};
 use super::pace::{FAST, Pace};
+use crate::config::document::process::Durability;
 use crate::resource::contract::{Error, Rows, Statement};
 use crate::resource::load::{Load, Measures};
 use crate::resource::queue::Queue;
@@ -68,6 +69,8 @@ pub struct Shared {
     looked: AtomicU64,
     /// When the last write failed, in milliseconds after `start`; 0 once one has succeeded.
     failed: AtomicU64,
+    /// Whether a write is confirmed before it is on the disk, see [`Durability::Process`].
+    early: AtomicBool,
     measures: ArcSwapOption<Measures>,
 }
 
@@ -97,8 +100,19 @@ impl Shared {
             start: Instant::now(),
             looked: AtomicU64::new(0),
             failed: AtomicU64::new(0),
+            early: AtomicBool::new(false),
             measures: ArcSwapOption::empty(),
         }
+    }
+
+    /// When later writes are confirmed.
+    pub fn confirm(&self, durability: Durability) {
+        self.early.store(durability == Durability::Process, Ordering::Relaxed);
+    }
+
+    /// What the next write must survive.
+    pub fn durability(&self) -> Durability {
+        if self.early.load(Ordering::Relaxed) { Durability::Process } else { Durability::Power }
     }
 
     pub const fn location(&self) -> &Location {

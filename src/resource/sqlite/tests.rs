@@ -329,6 +329,19 @@ async fn commits_are_on_the_disk_before_they_count() {
 }
 
 #[tokio::test]
+async fn what_writes_survive_can_change_while_the_store_is_open() {
+    let folder = TempDir::new().unwrap();
+    let store = prepared_in(&folder).await;
+    let synchronous = || store.work(LONG, |writer| writer.query("PRAGMA synchronous", &[], first_integer));
+    for (durability, expected) in [(Durability::Process, 1), (Durability::Power, 2), (Durability::Process, 1)] {
+        store.confirm(durability);
+        assert_eq!(synchronous().await, Ok(expected), "{durability:?}");
+        store.shared.discard(&mut store.shared.writer().lock());
+        assert_eq!(synchronous().await, Ok(expected), "{durability:?}, on a new connection");
+    }
+}
+
+#[tokio::test]
 async fn maintenance_is_no_change_of_a_table() {
     let folder = tempfile::tempdir().unwrap();
     let store = prepared_in(&folder).await;

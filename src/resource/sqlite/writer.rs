@@ -167,6 +167,7 @@ fn apart(shared: &Shared, mut done: Jobs, outcome: &Result<(), Error>) {
 /// Begins a transaction, waiting for another process's lock as long as a job has time. Returns without jobs if none has.
 fn begin(shared: &Shared, open: &Open, jobs: &mut Jobs) -> Result<(), Error> {
     open.until(None);
+    open.confirm(shared.durability())?;
     loop {
         match open.connection.execute_batch("BEGIN IMMEDIATE") {
             Ok(()) => return Ok(()),
