@@ -8,7 +8,7 @@ mod asked;
 mod guard;
 pub mod health;
 
-pub use api::{AdminState, AppliedReload, LastRefused, ListeningOn, RefusedReload, Status};
+pub use api::{AdminState, AppliedReload, CounterStore, LastRefused, ListeningOn, RefusedReload, Status};
 
 use crate::config::document::process::Admin;
 use crate::config::document::telemetry::Prometheus;

@@ -54,11 +54,19 @@ pub struct Redis {
     misses: AtomicU32,
     /// Notified when the connection is given up.
     lost: Arc<Notify>,
-    /// The reasons that the log gives for why Redis is unreachable, since it was reachable.
-    reported: Mutex<Vec<String>>,
+    outage: Mutex<Outage>,
     /// When the log last said that a key held something else.
     replaced: Mutex<Option<Instant>>,
     durations: Durations,
+}
+
+/// What is known about the time since Redis was reachable.
+#[derive(Default)]
+struct Outage {
+    /// Why the connection was given up. The attempt to connect that follows at once finds out more, so the log does not say it yet.
+    lost: Option<String>,
+    /// The reasons that the log gives.
+    reported: Vec<String>,
 }
 
 /// How long Redis took to respond, by outcome.
@@ -99,6 +107,13 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Where it is, without credentials.
+    pub fn address(&self) -> &str {
+        &self.redis.address
+    }
+}
+
 impl Redis {
     /// The store `name` at `url`, without connecting.
     ///
@@ -127,7 +142,7 @@ impl Redis {
             link: ArcSwapOption::empty(),
             misses: AtomicU32::new(0),
             lost: Arc::default(),
-            reported: Mutex::default(),
+            outage: Mutex::default(),
             replaced: Mutex::default(),
             durations: Durations::new(name),
         })
@@ -146,20 +161,20 @@ impl Redis {
         let given_up = self.link.compare_and_swap(&*current, None);
         if given_up.as_ref().is_some_and(|given_up| Arc::ptr_eq(given_up, link)) {
             self.misses.store(0, Relaxed);
-            self.report(why);
+            self.outage.lock().lost = Some(why.to_owned());
             self.lost.notify_one();
         }
     }
 
-    /// Reports that Redis is unreachable, once for each of a few reasons: a connection may break because the password was changed,
-    /// which only the next attempt to connect finds out.
+    /// Reports that Redis is unreachable, once, and again if an attempt to connect finds another reason.
     fn report(&self, why: &str) {
-        let mut reported = self.reported.lock();
-        if reported.len() >= REASONS || reported.iter().any(|known| known == why) {
+        let mut outage = self.outage.lock();
+        outage.lost = None;
+        if outage.reported.len() >= REASONS || outage.reported.iter().any(|known| known == why) {
             return;
         }
-        reported.push(why.to_owned());
-        drop(reported);
+        outage.reported.push(why.to_owned());
+        drop(outage);
         let (store, address) = (&*self.name, &*self.address);
         let effect = match self.fallback {
             Fallback::Local => "each gateway counts on its own until it is back",
@@ -170,10 +185,13 @@ impl Redis {
     }
 
     fn connected(&self, link: MultiplexedConnection) {
+        // It was away for a moment.
+        let lost = self.outage.lock().lost.take();
+        lost.iter().for_each(|why| self.report(why));
+        let was_reported = !std::mem::take(&mut *self.outage.lock()).reported.is_empty();
         self.misses.store(0, Relaxed);
         self.link.store(Some(Arc::new(link)));
         let (store, address) = (&*self.name, &*self.address);
-        let was_reported = !std::mem::take(&mut *self.reported.lock()).is_empty();
         if was_reported {
             let human = format!("store {store} is reachable again; limits are counted in it");
             tracing::info!(store, address, human, "store reachable again");

@@ -81,8 +81,11 @@ fn without_the_store_each_gateway_goes_on_from_what_it_saw_and_brings_that_back(
         assert_eq!(left(&other, "a"), is(200, remaining), "it saw two");
     }
     assert_eq!(left(&other, "a"), is(429, "0"));
-    one.wait_for_log(|line| says(line, "store unreachable"));
-    other.wait_for_log(|line| says(line, "store unreachable"));
+    for gateway in [&mut one, &mut other] {
+        let line = gateway.wait_for_log(|line| says(line, "store unreachable"));
+        assert!(line["error"].as_str().unwrap().contains("refused"), "why it cannot connect: {line}");
+        assert_eq!(gateway.log().matches("store unreachable").count(), 1);
+    }
     assert_eq!(one.get("/health/ready").status, 200, "a limit can be counted without the store");
     assert_eq!(fallbacks(&other), 4.0);
     // The server has lost everything.
@@ -105,7 +108,7 @@ fn a_store_that_hangs_is_not_waited_for() {
     }
     assert_eq!(left(&gateway, "a"), is(429, "0"));
     let line = gateway.wait_for_log(|line| says(line, "store unreachable"));
-    assert_eq!(line["error"], "it did not respond within 40ms");
+    assert!(line["error"].as_str().unwrap().starts_with("it did not "), "{line}");
     server.signal("CONT");
     gateway.wait_for_log(|line| says(line, "store reachable again"));
     assert_eq!(left(&gateway, "a"), is(429, "0"));
@@ -302,6 +305,11 @@ fn the_admin_api_shows_who_is_near_a_limit_and_no_secret() {
     assert!(near["key"].as_str().unwrap().starts_with("header.x-key=sha256:"), "{near}");
     assert_eq!((&near["used"], &near["burst"], &near["limited"]), (&5.into(), &5.into(), &true.into()));
     assert!(!limits.body.contains("hunter2"));
+    let shown = gateway.admin("GET", "/status").json()["counters"]["counters"].clone();
+    assert_eq!((&shown["used_by"][0], &shown["reachable"]), (&"plugins.calls".into(), &true.into()), "{shown}");
+    let explained = gateway.admin("GET", "/explain?url=/").json();
+    let step = explained["steps"].as_array().unwrap().last().unwrap();
+    assert_eq!((&step["plugin"], &step["counts_in"]), (&"calls".into(), &"counters".into()), "{explained}");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use gatewright_sdk::{ClientAddress, Facts};
 use http::request::Parts;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::path::PathBuf;
 
@@ -80,6 +80,8 @@ pub struct Status {
     pub files: BTreeMap<String, String>,
     /// Where each store is: the absolute path of its file, or `null` for a store in memory.
     pub stores: BTreeMap<String, Option<PathBuf>>,
+    /// The Redis stores, in which several gateways count together.
+    pub counters: BTreeMap<String, CounterStore>,
     /// The upstreams: which of their targets get requests.
     pub upstreams: BTreeMap<String, UpstreamState>,
     /// The warnings of this generation.
@@ -96,6 +98,17 @@ pub struct Status {
     /// Whether the maintenance mode is active.
     pub maintenance: bool,
     pub telemetry: Counters,
+}
+
+/// A store in which several gateways count together.
+#[derive(Debug, Clone, Serialize)]
+pub struct CounterStore {
+    /// Where it is, without credentials.
+    pub address: String,
+    /// Whether it responds. If not, each gateway counts on its own, or requests are rejected.
+    pub reachable: bool,
+    /// What counts in it, by its path in the configuration.
+    pub used_by: BTreeSet<String>,
 }
 
 /// A rejected reload.

@@ -30,6 +30,7 @@ impl AdminState for Running {
             since: "2026-01-02T03:04:05Z".into(),
             hash: "abc".into(),
             files: BTreeMap::from([("page.html".to_owned(), "def".to_owned())]),
+            counters: BTreeMap::new(),
             upstreams: BTreeMap::new(),
             stores: BTreeMap::from([("main".to_owned(), Some("/var/lib/gatewright/main.db".into()))]),
             warnings: Diagnostics(vec![

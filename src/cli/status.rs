@@ -71,6 +71,8 @@ fn readable(client: &AdminClient, status: &Value, now: Timestamp) -> String {
     for (_, upstream) in upstreams() {
         rows.extend(addresses(upstream).into_iter().map(|shown| ("addresses", shown)));
     }
+    let counters = status.get("counters").and_then(Value::as_object).into_iter().flatten();
+    rows.extend(counters.map(|(name, store)| ("counters", counter_store(name, store))));
     for signal in ["traces", "metrics", "logs"] {
         rows.push((signal, status.pointer(&format!("/telemetry/{signal}")).map(export).unwrap_or_default()));
     }
@@ -94,6 +96,18 @@ fn readable(client: &AdminClient, status: &Value, now: Timestamp) -> String {
         let _ = write!(shown, "\n{}", text("/last_refused/report"));
     }
     shown
+}
+
+/// A store in which several gateways count together: `store counters at redis:6379: reachable, used by plugins.calls`.
+fn counter_store(name: &str, store: &Value) -> String {
+    let state = match store.get("reachable").and_then(Value::as_bool) {
+        Some(true) => "reachable",
+        _ => "unreachable",
+    };
+    let used_by = store.get("used_by").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    let used_by = used_by.collect::<Vec<_>>().join(", ");
+    let used_by = if used_by.is_empty() { "not used".to_owned() } else { format!("used by {used_by}") };
+    format!("store {name} at {}: {state}, {used_by}", text(store, "address"))
 }
 
 /// The targets of `upstream` with this health.

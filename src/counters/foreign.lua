@@ -13,17 +13,17 @@ local function ask(command, key, ...)
   end
   return redis.call(command, key, ...)
 end
--- The two numbers that a key holds in this form.
+-- The two numbers that a key holds in this form, and what follows them.
 local function numbers(key, form)
   local kept = ask('GET', key)
   if not kept then
     return nil
   end
-  local one, other = string.match(kept, form)
+  local one, other, more = string.match(kept, form)
   one, other = tonumber(one), tonumber(other)
   -- What is too large was not written here.
   if one and other and one < 1e17 and other < 1e17 then
-    return one, other
+    return one, other, more
   end
   foreign = 'string'
   return nil

@@ -7,7 +7,7 @@ local time = redis.call('TIME')
 local now = (tonumber(time[1]) - 1700000000) * 1000000 + tonumber(time[2])
 for i = 1, 3 do
   local every, back = tonumber(ARGV[i * 2 - 1]), tonumber(ARGV[i * 2])
-  local was, at = numbers(KEYS[i], '^(%d[%d.e-]*) (-?%d+)$')
+  local was, at = numbers(KEYS[i], '^(%d[%d.e-]*) (-?%d+) ?r?$')
   if back > 0 or i == 1 then
     local level = 0
     if was then

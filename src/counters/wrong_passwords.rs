@@ -76,6 +76,8 @@ pub struct Told {
     pub known: bool,
     /// How many attempts each bucket holds.
     pub levels: [f64; 3],
+    /// Whether it is the first attempt that any gateway refuses since the bucket was full.
+    pub newly: bool,
 }
 
 impl Store {
@@ -123,10 +125,10 @@ impl Ask {
     }
 }
 
-fn told(answer: RedisResult<(i64, i64, f64, f64, f64, String)>) -> RedisResult<(Told, String)> {
-    let (full, known, pair, client, account, foreign) = answer?;
+fn told(answer: RedisResult<(i64, i64, f64, f64, f64, i64, String)>) -> RedisResult<(Told, String)> {
+    let (full, known, pair, client, account, newly, foreign) = answer?;
     let full = usize::try_from(full - 1).ok();
-    Ok((Told { full, known: known == 1, levels: [pair, client, account] }, foreign))
+    Ok((Told { full, known: known == 1, levels: [pair, client, account], newly: newly == 1 }, foreign))
 }
 
 #[cfg(test)]

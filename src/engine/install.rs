@@ -123,6 +123,7 @@ pub fn install(
     };
     let protected = guarded.filter(is_new).map(|route| (Arc::clone(&route.reach), Arc::clone(&route.guards))).collect();
     let upstreams = installed.upstreams;
+    let counters = counting.redis.clone();
     Ok(Snapshot {
         origin: Origin::new(generation, sources),
         plan: Arc::new(plan),
@@ -130,6 +131,7 @@ pub fn install(
         observer,
         stores,
         upstreams,
+        counters,
         needs: Arc::new(needs),
         usages,
         listeners,

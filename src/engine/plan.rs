@@ -85,6 +85,9 @@ pub struct PlannedStep {
     /// The plugins of which one decides in its place.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub members: Vec<String>,
+    /// The store in which several gateways count together what it limits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counts_in: Option<String>,
     /// Whether it handles CORS preflight requests.
     #[serde(skip)]
     pub answers_preflights: bool,
@@ -132,6 +135,9 @@ pub struct PlannedTarget {
     pub status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
+    /// The store in which several gateways count wrong passwords together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub counts_in: Option<String>,
     /// How requests are forwarded to it, if not in the default way.
     #[serde(skip)]
     pub forwarding: Vec<Forwarding>,
@@ -176,8 +182,8 @@ impl PlannedTarget {
         let upstreams = Vec::new();
         let forwarding = Vec::new();
         let bounds = Vec::new();
-        let (token_check, described) = (None, Described::Named);
-        Self { kind, name, strip_prefix, upstreams, status, to, forwarding, bounds, token_check, described }
+        let (counts_in, token_check, described) = (None, None, Described::Named);
+        Self { kind, name, strip_prefix, upstreams, status, to, counts_in, forwarding, bounds, token_check, described }
     }
 
     /// Its label in spans: the kind with the name or status. Omits any URL, which `Display` may include.

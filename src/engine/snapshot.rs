@@ -11,6 +11,7 @@ pub(super) use request_ids::RequestIds;
 use crate::config::document::listener::Listener as ListenerSpec;
 use crate::config::document::process::{Admin as AdminSpec, ErrorFormat};
 use crate::config::sources::{SourceFiles, Sources};
+use crate::counters;
 use crate::engine::certificates::UsedCertificates;
 use crate::engine::exchange::{Exchange, ProblemForm};
 use crate::engine::openapi::Descriptions;
@@ -64,6 +65,8 @@ pub struct Snapshot {
     /// How far limits are used.
     pub usages: Usages,
     pub upstreams: BTreeMap<String, Arc<Upstream>>,
+    /// The stores in which several gateways count together, by name.
+    pub counters: BTreeMap<String, Arc<counters::Store>>,
     /// The resources, also those that no route serves.
     pub(super) models: Vec<(String, Arc<Model>)>,
     pub(super) observer: Observer,

@@ -1,15 +1,16 @@
 //! What the admin API can see and do in the running gateway.
 
-use crate::admin::{AdminState, AppliedReload, LastRefused, ListeningOn, RefusedReload, Status};
+use crate::admin::{AdminState, AppliedReload, CounterStore, LastRefused, ListeningOn, RefusedReload, Status};
 use crate::config::report::Rendering;
+use crate::counters;
 use crate::engine::explain::Question;
 use crate::engine::outcome::{RefusedConfiguration, Reloaded};
-use crate::engine::snapshot::Listener;
+use crate::engine::snapshot::{Listener, Snapshot};
 use crate::gateway::Gateway;
 use crate::telemetry::Telemetry;
 use crate::telemetry::metrics::{self, TextFormat};
 use futures_util::future::BoxFuture;
-use gatewright_sdk::ClientAddress;
+use gatewright_sdk::{ClientAddress, Counters};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -52,6 +53,11 @@ impl AdminState for Inside {
             files: snapshot.plan.files.clone(),
             upstreams: snapshot.upstreams.iter().map(|(name, upstream)| (name.clone(), upstream.state())).collect(),
             stores: snapshot.stores.iter().map(|used| (used.name.to_string(), used.store.file())).collect(),
+            counters: snapshot
+                .counters
+                .iter()
+                .map(|(name, store)| (name.clone(), counters(&snapshot, name, store)))
+                .collect(),
             warnings: self.gateway.live.warnings(),
             last_refused,
             listeners: snapshot.listeners.iter().map(listening_on).collect(),
@@ -98,6 +104,18 @@ impl Inside {
         let report = serving.origin.sources.render(&warnings, Rendering::Human { colour: false });
         AppliedReload { generation: serving.origin.generation, changed, warnings, report }
     }
+}
+
+/// The store `name`, and what of `snapshot` counts in it.
+fn counters(snapshot: &Snapshot, name: &str, store: &counters::Store) -> CounterStore {
+    let plan = &snapshot.plan;
+    let steps = plan.routes.iter().flat_map(|route| &*route.steps);
+    let steps = steps.chain(plan.listeners.iter().flat_map(|listener| &*listener.steps));
+    let plugins = steps.filter(|step| step.counts_in.as_deref() == Some(name));
+    let sign_ins = plan.routes.iter().filter(|route| route.target.counts_in.as_deref() == Some(name));
+    let plugins = plugins.map(|step| format!("plugins.{}", step.plugin));
+    let used_by = plugins.chain(sign_ins.map(|route| format!("routes.{}.sign_in", route.name))).collect();
+    CounterStore { address: store.address().to_owned(), reachable: store.is_reachable(), used_by }
 }
 
 fn listening_on(listener: &Listener) -> ListeningOn {

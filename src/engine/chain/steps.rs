@@ -99,6 +99,7 @@ impl<'a> StepMaker<'a> {
             by_default: step.by_default,
             when: step.when.as_ref().map(ToString::to_string),
             observes: step.observes,
+            counts_in: traits.and_then(|traits| Some(traits.counts_in.as_ref()?.name.clone())),
             answers_preflights: traits.is_some_and(|traits| traits.answers_preflights),
             bounds: bounds
                 .map(|bound| SetBound { path: format!("{base}.{}", bound.path), limit: bound.limit })

@@ -37,6 +37,9 @@ impl Display for Explanation {
             if step.observes {
                 writeln!(f, "  {heading:<13}    only observes: it rejects nothing")?;
             }
+            if let Some(store) = &step.counts_in {
+                writeln!(f, "  {heading:<13}    counts in store `{store}`")?;
+            }
         }
         if !self.without.is_empty() {
             writeln!(f, "  {:<13} `{}`", "without", self.without.join("`, `"))?;
@@ -80,7 +83,9 @@ impl Display for Outcome {
                 for (name, value) in parameters {
                     write!(f, "\n  {:<13} {name} = {value}", "")?;
                 }
-                write!(f, "\n  {:<13} {target}", "target")
+                write!(f, "\n  {:<13} {target}", "target")?;
+                let counts = |store| write!(f, "\n  {:<13} counts wrong passwords in store `{store}`", "");
+                target.counts_in.iter().try_for_each(counts)
             }
             Self::Preflight { plugin, route } => {
                 write!(f, "{:<13} by `{plugin}`: the request is a CORS preflight", "response")?;

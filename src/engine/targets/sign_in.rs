@@ -57,7 +57,12 @@ impl RouteTarget for Target<'_> {
 
     fn plan(&self, _: &Document) -> PlannedTarget {
         let described = Described::SignIn(Box::new(self.settings.clone()));
-        PlannedTarget { name: Some(self.settings.resource.as_str().into()), described, ..PlannedTarget::of("sign_in") }
+        PlannedTarget {
+            name: Some(self.settings.resource.as_str().into()),
+            counts_in: self.settings.wrong_passwords.store.clone(),
+            described,
+            ..PlannedTarget::of("sign_in")
+        }
     }
 
     fn reach(&self, reached: &mut Reached<'_>) -> Arc<Reach> {

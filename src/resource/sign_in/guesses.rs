@@ -154,7 +154,7 @@ impl Guesses {
             let newly = record(buckets, key, limit, now, (level, full));
             if full {
                 let wait = limit.every.mul_f64((level + 1.0 - limit.burst).max(0.0));
-                slowed = Some(Slowed { wait, newly: newly.then_some(what) });
+                slowed = Some(Slowed { wait, newly: (newly && told.newly).then_some(what) });
             }
         }
         slowed.map_or(Ok(attempt), Err)

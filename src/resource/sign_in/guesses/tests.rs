@@ -104,7 +104,7 @@ fn memory_is_bounded_and_the_worst_are_remembered() {
 }
 
 fn told(full: Option<usize>, known: bool, levels: [f64; 3]) -> Told {
-    Told { full, known, levels }
+    Told { full, known, levels, newly: true }
 }
 
 #[test]
@@ -129,6 +129,8 @@ fn the_store_decides_and_its_last_word_counts_without_it() {
     let slowed = guesses.told(&limits(), who, full, now).unwrap_err();
     assert_eq!(slowed, Slowed { wait: limits().pair.every / 2, newly: Some("client_and_account") });
     assert_eq!(guesses.told(&limits(), who, full, now).unwrap_err().newly, None);
+    let reported = Told { newly: false, ..full };
+    assert_eq!(Guesses::default().told(&limits(), who, reported, now).unwrap_err().newly, None, "by another gateway");
     assert!(guesses.attempt(&limits(), who, now).is_err());
     assert_eq!(
         guesses.alone(&limits(), who, now).levels,
