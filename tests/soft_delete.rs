@@ -1,6 +1,7 @@
 //! Deleted items that are kept, through the real program: routes, sign-in, reloads and copies.
 
-use crate::harness::{Answer, Gateway, command};
+use crate::harness::{Answer, Gateway, HEAD, command};
+use crate::metrics::{Scraped, wait_for};
 use serde_json::{Value, json};
 
 const DESK: &str = r#"
@@ -53,6 +54,39 @@ fn send(gateway: &Gateway, method: &str, path: &str) -> Answer {
 
 fn count(gateway: &Gateway, path: &str) -> usize {
     gateway.get(path).json().as_array().unwrap().len()
+}
+
+#[test]
+fn removals_that_fail_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("desk.db");
+    let yaml = format!(
+        "{}{}",
+        HEAD.replace("telemetry: {", "telemetry: { metrics: { prometheus: {} },"),
+        desk(&format!("sqlite://{}", file.display()))
+    );
+    let runs = |of: &Scraped, table: &str, outcome: &str| {
+        let labels = [("db_collection_name", table), ("gateway_outcome", outcome), ("gateway_store", "main")];
+        of.sum("gateway_store_purges_total", &labels)
+    };
+    let gateway = Gateway::start_whole(&yaml);
+    let user = made(&gateway, "/users", &json!({ "email": "ada@example.com" }));
+    assert_eq!(send(&gateway, "DELETE", &format!("/users/{user}")).status, 204);
+    wait_for(&gateway, |seen| {
+        runs(seen, "_gw_deleted_users", "done") > 0.0 && runs(seen, "_gw_idempotency", "done") > 0.0
+    });
+    drop(gateway);
+    rusqlite::Connection::open(&file)
+        .unwrap()
+        .execute_batch(
+            "UPDATE _gw_deleted_users SET deleted_at = '2020-01-01T00:00:00.000000Z';
+             CREATE TRIGGER t BEFORE DELETE ON _gw_deleted_users BEGIN SELECT RAISE(IGNORE); END",
+        )
+        .unwrap();
+    let gateway = Gateway::start_whole(&yaml);
+    wait_for(&gateway, |seen| {
+        runs(seen, "_gw_deleted_users", "failed") > 0.0 && runs(seen, "_gw_idempotency", "done") > 0.0
+    });
 }
 
 #[test]

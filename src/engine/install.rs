@@ -4,6 +4,7 @@
 use crate::config::diagnostic::Diagnostics;
 use crate::config::document::Document;
 use crate::config::document::address::ListenAddress;
+use crate::config::document::resource::Operation;
 use crate::config::document::socket_mode::SocketMode;
 use crate::config::sources::Sources;
 use crate::engine::certificates::{UsedCertificate, UsedCertificates};
@@ -250,6 +251,9 @@ fn targets((plan, parts): (&Plan, &Parts), folder: &Path, hasher: &Arc<Hasher>, 
         used.tables.extend(tables.map(|table| (name.clone(), table.clone())));
         let statements = lookups::statements(used, model, keep);
         used.purges.extend(Purge::of(model, &used.store, &statements, keep));
+        if model.has_operation(Operation::Create) && !used.purges.iter().any(|purge| purge.is_of_keys()) {
+            used.purges.push(Purge::of_keys(&used.name, &used.store, keep));
+        }
         let (model, store, hasher) = (Arc::clone(model), Arc::clone(&used.store), Arc::clone(hasher));
         resources.insert(name.clone(), crate::resource::api(model, store, hasher, statements, &parts.models));
     }

@@ -30,7 +30,7 @@ pub struct Used {
     pub durability: Durability,
     /// Resource name and table, in document order.
     pub tables: Vec<(String, Table)>,
-    /// What removes items that were deleted long ago.
+    /// What removes items that were deleted long ago, and idempotency keys.
     pub purges: Vec<Arc<WithTask<Purge>>>,
 }
 

@@ -19,6 +19,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
 use std::collections::BTreeSet;
 
+/// Where keys are kept.
+pub const TABLE: &str = "_gw_idempotency";
 const KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// Marks the response to a request that was repeated.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -186,14 +188,24 @@ impl Attempt {
         let mut expired = self.place.to_vec();
         expired.push(Param::Integer(now));
         let forget = Sql::new(FORGET, expired);
-        let sweep = format!(
-            "DELETE FROM \"_gw_idempotency\" WHERE (\"resource\", \"principal\", \"key\") IN \
-             (SELECT \"resource\", \"principal\", \"key\" FROM \"_gw_idempotency\" WHERE \"expires\" <= $1 \
-             ORDER BY \"expires\" LIMIT $2{})",
-            self.dialect.skip_locked()
-        );
+        let sweep = sweep(self.dialect);
         [forget, Sql::new(insert, values), Sql::new(sweep, [Param::Integer(now), Param::Integer(SWEPT)])]
     }
+}
+
+/// A statement that removes records which expired at the time `$1`, at most `$2` of them.
+pub fn sweep(dialect: Dialect) -> String {
+    format!(
+        "DELETE FROM \"_gw_idempotency\" WHERE (\"resource\", \"principal\", \"key\") IN \
+         (SELECT \"resource\", \"principal\", \"key\" FROM \"_gw_idempotency\" WHERE \"expires\" <= $1 \
+         ORDER BY \"expires\" LIMIT $2{})",
+        dialect.skip_locked()
+    )
+}
+
+/// A statement that finds one of them, unless another transaction removes it.
+pub fn expired(dialect: Dialect) -> String {
+    format!("SELECT 1 FROM \"_gw_idempotency\" WHERE \"expires\" <= $1 LIMIT 1{}", dialect.skip_locked())
 }
 
 /// The caller, and the claims that access rules compare with items or that new items contain: the same subject may act for several

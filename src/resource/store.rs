@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::dialect::Dialect;
 use super::migrate::hidden;
 use super::postgres::Postgres;
 use super::sqlite::Sqlite;
@@ -75,6 +76,14 @@ impl Store {
         match (self, other) {
             (Self::Postgres(store), Self::Postgres(other)) => store.is_same_database(other).await,
             _ => Ok(false),
+        }
+    }
+
+    /// How its SQL is written.
+    pub const fn dialect(&self) -> Dialect {
+        match self {
+            Self::Sqlite(_) => Dialect::Sqlite,
+            Self::Postgres(_) => Dialect::Postgres,
         }
     }
 

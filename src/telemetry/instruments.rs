@@ -105,6 +105,9 @@ instruments! {
     STORE_COMMIT "gateway.store.commit.duration" Measure::Histogram(Buckets::SHORT_DURATION), "s",
         "Duration of commits; one commit can contain several writes",
         ["gateway.store"];
+    PURGES "gateway.store.purges" Measure::Counter, "{run}",
+        "Removals of expired deleted items and idempotency keys: `done`, or `failed` if the store was busy or down, or did not remove them all",
+        ["gateway.store", "db.collection.name", "gateway.outcome"];
     PASSWORDS "gateway.password.pending" Measure::UpDownCounter, "{password}",
         "Passwords that are being hashed or wait to be hashed",
         ["gateway.password.state"];

@@ -28,6 +28,7 @@ mod paging;
 pub mod postgres;
 mod prefer;
 mod presets;
+mod purges;
 mod races;
 mod read;
 mod reference_edits;

@@ -51,7 +51,7 @@ labels:
 "#;
 
 /// Rows whose id is `x` are left as they are.
-async fn discard(world: &World, event: &str, table: &str) {
+pub async fn discard(world: &World, event: &str, table: &str) {
     let row = if event == "INSERT" { "NEW" } else { "OLD" };
     if postgres::server().is_none() {
         let body = "SELECT RAISE(IGNORE); END";
@@ -65,7 +65,7 @@ async fn discard(world: &World, event: &str, table: &str) {
     world.run(&format!("CREATE TRIGGER t BEFORE {event} ON {table} {when}")).await;
 }
 
-async fn allow(world: &World, table: &str) {
+pub async fn allow(world: &World, table: &str) {
     let on = if postgres::server().is_some() { format!(" ON {table}") } else { String::new() };
     world.run(&format!("DROP TRIGGER t{on}")).await;
 }
