@@ -46,6 +46,8 @@ use crate::config::document::store_url::{StoreKind, StoreUrl};
 
 /// How often a transaction that lost against others runs, at most.
 const TRIES: usize = 4;
+/// The same if others added rows to those that it is about: each of them counts once.
+const OVERTAKES: usize = 64;
 
 /// One database.
 pub struct Postgres {
@@ -296,7 +298,7 @@ impl Shared {
         looks: &[Sql],
         decide: &(dyn Fn(Vec<Vec<Found>>) -> Decision<T> + Send + Sync),
     ) -> Result<(T, Vec<Done>), Error> {
-        let (mut tries, mut missing) = (0..TRIES, usize::MAX);
+        let (mut tries, mut overtakes, mut missing) = (0..TRIES, 0..OVERTAKES, usize::MAX);
         loop {
             let run = transaction::write(&lease, self.prepared.load(Relaxed), looks, decide);
             let failure = match timeout_at(until.into(), run).await {
@@ -317,6 +319,7 @@ impl Shared {
             self.learn(&lease, &failure);
             let again = match (failure.remedy, &failure.error) {
                 (Remedy::None, _) => false,
+                (Remedy::Overtaken, _) => overtakes.next().is_some(),
                 // Again as long as it finds more of what other transactions have inserted; otherwise the value is taken.
                 (_, Error::Unique(_)) => failure.missing < std::mem::replace(&mut missing, failure.missing),
                 _ => tries.next().is_some(),

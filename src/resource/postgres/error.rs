@@ -12,6 +12,8 @@ pub enum Remedy {
     None,
     /// The transaction lost against another one, and has a chance when it runs again.
     Repeat,
+    /// The same, and whatever the other one did is done: that happens as often as others change the same rows.
+    Overtaken,
     /// A prepared statement is out of date: its table was changed.
     Prepare,
     /// A connection pooler in between has lost a prepared statement.
@@ -30,7 +32,7 @@ pub fn remedy(error: &tokio_postgres::Error) -> Remedy {
         code if *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::T_R_DEADLOCK_DETECTED => {
             Remedy::Repeat
         }
-        _ if is_overtaken(error) => Remedy::Repeat,
+        _ if is_overtaken(error) => Remedy::Overtaken,
         code if *code == SqlState::INVALID_SQL_STATEMENT_NAME || *code == SqlState::DUPLICATE_PSTATEMENT => {
             Remedy::Unprepared
         }

@@ -2,6 +2,8 @@
 
 use super::world::*;
 use super::*;
+use crate::resource::contract::OVERTAKEN;
+use crate::resource::store::{Decision, Error, Sql};
 use futures_util::future::{join, join_all};
 use std::cell::Cell;
 use std::time::Duration;
@@ -66,19 +68,24 @@ async fn no_item_is_lost_that_is_added_to_a_tree_while_it_is_deleted() {
     }
 }
 
-/// Another program.
-async fn connect(url: &str) -> Client {
+/// Another program, and the process that serves it.
+async fn connect(url: &str) -> (Client, i32) {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     tokio::spawn(connection);
-    client
+    let process = client.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+    (client, process)
 }
 
-/// Waits until a statement about the table waits for such a lock, or something is `done`.
-async fn waiting(client: &Client, lock: &str, done: &Cell<bool>) {
-    let sql = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%branches%' \
-               AND pid <> pg_backend_pid() AND wait_event LIKE $1";
+/// A process that waits for the transaction or a lock of this one.
+fn behind(process: i32) -> String {
+    format!("{process} = ANY (pg_blocking_pids(pid))")
+}
+
+/// Waits until there is such a process, or something is `done`.
+async fn waiting(client: &Client, process: &str, done: &Cell<bool>) {
+    let sql = format!("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND {process}");
     for _ in 0..2000 {
-        let found: i64 = client.query_one(sql, &[&lock]).await.unwrap().get(0);
+        let found: i64 = client.query_one(&sql, &[]).await.unwrap().get(0);
         if found > 0 || done.get() {
             return;
         }
@@ -87,19 +94,21 @@ async fn waiting(client: &Client, lock: &str, done: &Cell<bool>) {
     panic!("no statement waits for a lock");
 }
 
-/// A delete waits for a transaction that adds an item further down, and then for one that wants to add another below that.
-#[tokio::test]
-async fn a_delete_locks_what_was_added_while_it_waited() {
-    if postgres::server().is_none() {
-        return eprintln!("skipped: run `.ci/postgres cargo test --lib -- resource`");
-    }
+/// A delete of `a` waits for a transaction that brings items below `b`, which is below `a`: after `enters`, `c` is below it. After the
+/// delete has copied its rows, another transaction wants to add `d` below `c`.
+async fn an_item_is_added_below_one_that_came_while_the_delete_waited(enters: &str) {
     let url = url().await;
     let world = world_at(TREES, &url).await.unwrap();
     let branches = world.of("branches");
     assert_eq!((make(branches, "a", "").await, make(branches, "b", "a").await), (201, 201));
-    let (adds, holds, looks) = (connect(&url).await, connect(&url).await, connect(&url).await);
+    let moves = enters.starts_with("UPDATE");
+    if moves {
+        assert_eq!((make(branches, "x", "").await, make(branches, "c", "x").await), (201, 201));
+    }
+    let ((adds, adding), (holds, holding), (looks, _)) =
+        (connect(&url).await, connect(&url).await, connect(&url).await);
     // The delete stops after it has copied the rows.
-    let key = 4_711_000 + i64::from(std::process::id());
+    let key = 4_711_000 + i64::from(std::process::id()) * 2 + i64::from(moves);
     looks
         .batch_execute(&format!(
             "CREATE FUNCTION pauses() RETURNS trigger LANGUAGE plpgsql \
@@ -109,12 +118,12 @@ async fn a_delete_locks_what_was_added_while_it_waited() {
         .await
         .unwrap();
     holds.batch_execute(&format!("SELECT pg_advisory_lock({key})")).await.unwrap();
-    adds.batch_execute("BEGIN; INSERT INTO branches (id, parent, _version) VALUES ('c', 'b', 1)").await.unwrap();
+    adds.batch_execute(&format!("BEGIN; {enters}")).await.unwrap();
     let other = async {
         let done = Cell::new(false);
-        waiting(&looks, "%", &done).await;
+        waiting(&looks, &behind(adding), &done).await;
         adds.batch_execute("COMMIT").await.unwrap();
-        waiting(&looks, "advisory", &done).await;
+        waiting(&looks, &behind(holding), &done).await;
         let add = async {
             let sql = "INSERT INTO branches (id, parent, _version) VALUES ('d', 'c', 1)";
             let added = adds.batch_execute(sql).await.is_ok();
@@ -122,14 +131,76 @@ async fn a_delete_locks_what_was_added_while_it_waited() {
             added
         };
         let release = async {
-            waiting(&looks, "t%", &done).await;
+            waiting(&looks, &format!("pid = {adding}"), &done).await;
             holds.batch_execute(&format!("SELECT pg_advisory_unlock({key})")).await.unwrap();
         };
         join(add, release).await.0
     };
     let (status, added) = join(delete(branches, "a"), other).await;
     assert_eq!(status, 204);
-    assert_eq!(kept(&world, "_").await, if added { 4 } else { 3 });
+    let before = if moves { 4 } else { 3 };
+    assert_eq!(kept(&world, "_").await, if added { before + 1 } else { before }, "an item is lost");
     assert!(!added, "its parent is locked, and then gone");
     assert_eq!(world.count("SELECT count(*) FROM branches").await, 0);
+}
+
+#[tokio::test]
+async fn a_delete_locks_what_was_added_or_moved_into_the_tree_while_it_waited() {
+    if postgres::server().is_none() {
+        return eprintln!("skipped: run `.ci/postgres cargo test --lib -- resource`");
+    }
+    let added = "INSERT INTO branches (id, parent, _version) VALUES ('c', 'b', 1)";
+    an_item_is_added_below_one_that_came_while_the_delete_waited(added).await;
+    let moved = "UPDATE branches SET parent = 'b', _version = 2 WHERE id = 'x'";
+    an_item_is_added_below_one_that_came_while_the_delete_waited(moved).await;
+}
+
+/// A transaction that is overtaken this often and then goes through: the sequence keeps counting when it is rolled back.
+async fn overtaken(times: u32) -> Result<(), Error> {
+    let url = url().await;
+    let (other, _) = connect(&url).await;
+    other.batch_execute("CREATE SEQUENCE tries; CREATE TABLE done (id bigint)").await.unwrap();
+    let store = Store::new(&url.parse().unwrap()).unwrap();
+    let guard = format!("SELECT CAST(CASE WHEN nextval('tries') > {times} THEN '0' ELSE '{OVERTAKEN}' END AS integer)");
+    let decide = move |_| Decision::run([Sql::new(&*guard, []), Sql::new("INSERT INTO done VALUES (1)", [])], ());
+    let written = store.write(Duration::from_secs(20), Vec::new(), decide).await;
+    let done: i64 = other.query_one("SELECT count(*) FROM done", &[]).await.unwrap().get(0);
+    assert_eq!(done, i64::from(written.is_ok()));
+    written.map(drop)
+}
+
+#[tokio::test]
+async fn a_delete_that_others_overtake_again_and_again_goes_on_for_long_and_then_gives_up() {
+    if postgres::server().is_none() {
+        return eprintln!("skipped: run `.ci/postgres cargo test --lib -- resource`");
+    }
+    assert_eq!(overtaken(40).await, Ok(()));
+    let lost = overtaken(u32::MAX).await.unwrap_err();
+    assert!(matches!(&lost, Error::Unavailable(why) if why.contains("in an order with others")), "{lost}");
+}
+
+/// A delete waits for a transaction that moves a part of the tree elsewhere.
+#[tokio::test]
+async fn what_is_moved_out_of_a_tree_while_its_delete_waits_stays() {
+    if postgres::server().is_none() {
+        return eprintln!("skipped: run `.ci/postgres cargo test --lib -- resource`");
+    }
+    let url = url().await;
+    let world = world_at(TREES, &url).await.unwrap();
+    let branches = world.of("branches");
+    for (id, parent) in [("a", ""), ("b", "a"), ("c", "b"), ("d", "a"), ("e", "")] {
+        assert_eq!(make(branches, id, parent).await, 201);
+    }
+    let ((moves, moving), (looks, _)) = (connect(&url).await, connect(&url).await);
+    moves.batch_execute("BEGIN; UPDATE branches SET parent = 'e', _version = 2 WHERE id = 'b'").await.unwrap();
+    let other = async {
+        waiting(&looks, &behind(moving), &Cell::new(false)).await;
+        moves.batch_execute("COMMIT").await.unwrap();
+    };
+    let (status, ()) = join(delete(branches, "a"), other).await;
+    assert_eq!(status, 204);
+    let live = "SELECT count(*) FROM branches WHERE id IN ('b', 'c', 'e')";
+    assert_eq!((world.count(live).await, world.count("SELECT count(*) FROM branches").await), (3, 3));
+    assert_eq!(world.count("SELECT count(*) FROM \"_gw_deleted_branches\" WHERE id IN ('a', 'd')").await, 2);
+    assert_eq!(kept(&world, "_").await, 5);
 }
