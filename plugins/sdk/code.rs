@@ -232,6 +232,7 @@ codes! {
     STORE_PLACE = "GW0634": "database that is not at its configured path",
     UNEVEN_VALUES = "GW0635": "field with values, or gaps, from an earlier configuration",
     STORE_CANNOT_COUNT = "GW0636": "store that cannot count",
+    ACTING_KEY = "GW0637": "foreign key by which the database changes items",
 
     // Administration, telemetry and the process.
     ENVIRONMENT = "GW0701": "unknown `environment`",

@@ -1,5 +1,6 @@
 //! Prepares what a configuration needs before it can serve: its addresses and its tables.
 
+mod acting;
 mod hidden;
 pub(super) mod refused;
 pub(super) mod uneven;
@@ -202,6 +203,9 @@ impl<'a> Needs<'a> {
         }
         for column in &planned.doubled {
             resource(&column.table).into_iter().for_each(|name| self.push(uneven::doubled(name, used, column)));
+        }
+        for key in &planned.acting {
+            resource(&key.table).into_iter().for_each(|name| self.push(acting::key(name, key)));
         }
         // While the gateway runs, only an edit can leave a table unused, which `hidden::tables` finds.
         if self.serving.is_none() {

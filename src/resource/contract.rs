@@ -254,6 +254,7 @@ pub struct Planned {
     pub hidden: Vec<HiddenColumn>,
     pub uneven: Vec<UnevenColumn>,
     pub doubled: Vec<DoubledColumn>,
+    pub acting: Vec<ActingKey>,
     /// Tables with rows that gatewright created and that are not wanted.
     pub unused: Vec<(String, Count)>,
     /// Wanted tables that have no rows, or do not exist yet.
@@ -309,6 +310,17 @@ pub struct DoubledColumn {
     pub values: Count,
     /// The statement that copies them.
     pub sql: String,
+}
+
+/// A foreign key of another program by which the database changes rows of a resource, without a field that says what happens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActingKey {
+    pub table: String,
+    pub columns: Vec<String>,
+    /// What it refers to.
+    pub parent: String,
+    /// `ON DELETE CASCADE`.
+    pub clauses: String,
 }
 
 /// A column that was declared so far and no longer is, although it has values.

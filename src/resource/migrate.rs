@@ -13,6 +13,8 @@ mod drift;
 mod duplicates;
 pub mod hidden;
 mod indexes;
+pub mod key;
+pub mod keys;
 pub mod long;
 mod reason;
 mod record;
@@ -33,6 +35,7 @@ use self::adopt::Strange;
 use self::adopt::rows::Rows;
 use self::change::Change;
 use self::drift::Drift;
+use self::key::Acting;
 use self::reason::Reason;
 use self::session::Dialect;
 use super::contract::{Command, Count, DoubledColumn, Duplicate, HiddenColumn, RefusedTable, UnevenColumn};
@@ -93,6 +96,8 @@ pub struct Ours {
     pub renamed: Vec<(String, String)>,
     /// Columns that are not declared: how many values each has. Only if they are to be dropped.
     pub orphans: Vec<(String, Count)>,
+    /// Foreign keys by which the database changes rows.
+    pub acting: Vec<Acting>,
     /// How the catalog differs from the record.
     pub drift: Vec<Drift>,
 }
@@ -102,7 +107,8 @@ impl Ours {
     pub fn new(recorded: Table, demands: Option<Demands>, rows: u64) -> Self {
         let (made, missing, nulls, equal) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         let (hidden, uneven, doubled, renamed) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        let (unfit, lost, referring, orphans, drift) = (Vec::new(), Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (unfit, lost, referring, orphans) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (acting, drift) = (Vec::new(), Vec::new());
         Self {
             recorded,
             demands,
@@ -119,6 +125,7 @@ impl Ours {
             doubled,
             renamed,
             orphans,
+            acting,
             drift,
         }
     }
@@ -174,10 +181,13 @@ pub fn plan(
                 refuse(Code::FOREIGN_TABLE, Reason::new(None, message, help).by(Command::Adopt));
             }
             // Its rows may refer to what is not there, and its columns may not check that.
-            TableState::Strange(_)
-                if let Some(column) = table.columns.iter().find(|column| column.references.is_some()) =>
+            TableState::Strange(strange)
+                if let Some(column) = table.columns.iter().find(|column| !strange.refers(column)) =>
             {
-                let message = format!("`{}` refers to items, so the table `{name}` cannot be adopted", column.name);
+                let message = format!(
+                    "`{}` refers to items, and is no such foreign key in the table `{name}`, which cannot be adopted with it",
+                    column.name
+                );
                 let help =
                     "adopt it with the type of the ids, such as `type: uuid`; after that, change it to `type: ref`";
                 refuse(Code::FOREIGN_TABLE, Reason::new(Some(&column.name), message, help));
@@ -189,7 +199,11 @@ pub fn plan(
                     refuse(Code::FOREIGN_TABLE, Reason::new(None, message, help));
                 }
                 let mut refuse = |reason| refuse(Code::FOREIGN_TABLE, reason);
-                steps.extend(adopt::plan(table, &strange, statements, &mut refuse));
+                let adopted = adopt::plan(table, &strange, statements, &mut refuse);
+                // After the first one, which says that the table is taken.
+                let keys = keys::steps(&strange.acting, table, by, &mut refuse);
+                let (first, others) = adopted.split_at(adopted.len().min(1));
+                steps.extend(first.iter().cloned().chain(keys).chain(others.iter().cloned()));
             }
             TableState::Newer(version) => {
                 let message =
@@ -221,6 +235,7 @@ pub fn plan(
             }
             TableState::Ours(ours) => {
                 let mut refuse = |reason| refuse(Code::TABLE_CHANGE, reason);
+                steps.extend(keys::steps(&ours.acting, table, by, &mut refuse));
                 let changes = Change::new(table, &ours, (statements, by), &mut refuse).plan();
                 references.extend(changes.iter().filter_map(|step| match step {
                     Step::AddColumn { column, .. } => refer(table, column),

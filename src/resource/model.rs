@@ -28,7 +28,8 @@ use super::reply::Shape;
 use super::sql::Texts;
 use super::table::{Column as TableColumn, Declared, Index, Table, id_column};
 use crate::config::document::resource::{
-    Concurrency, Count, Generate, IdKind, Idempotency, Operation, Pagination, Patch, Put, Resource, UnknownFields,
+    Concurrency, Count, Generate, IdKind, Idempotency, OnDelete, Operation, Pagination, Patch, Put, Resource,
+    UnknownFields,
 };
 use gatewright_sdk::{ByteSize, Fault, HumanDuration, Problem, Request};
 use http::{HeaderValue, Method};
@@ -350,6 +351,7 @@ fn table(name: String, spec: &Resource, fields: &[Field], mut indexes: Vec<Index
             is_secret: field.write_only || field.hidden,
             is_wide: field.kind.is_wide(),
             precision: field.kind.precision(),
+            acts_on_delete: field.reference.as_ref().is_some_and(|to| to.on_delete != OnDelete::Restrict),
         },
     });
     let columns: Vec<_> = columns.collect();

@@ -3,6 +3,7 @@
 mod connect;
 mod counter;
 mod error;
+mod foreign_keys;
 pub mod indexes;
 mod lease;
 mod live;

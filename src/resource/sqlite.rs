@@ -6,6 +6,7 @@ mod connection;
 mod error;
 mod file;
 mod file_lock;
+mod foreign_keys;
 mod guard;
 mod indexes;
 mod job;

@@ -17,8 +17,8 @@ pub use super::migrate::apply::Applied;
 pub use super::migrate::{By, Orders};
 
 pub use super::contract::{
-    Cause, Cell, Command, Count, Decision, Done, DoubledColumn, Duplicate, Error, ForeignKey, Found, HiddenColumn,
-    Param, Planned, PlannedStep, RefusedTable, Row, Rows, Sql, Statement, Tree, UnevenColumn, only,
+    ActingKey, Cause, Cell, Command, Count, Decision, Done, DoubledColumn, Duplicate, Error, ForeignKey, Found,
+    HiddenColumn, Param, Planned, PlannedStep, RefusedTable, Row, Rows, Sql, Statement, Tree, UnevenColumn, only,
 };
 
 /// A store. The set is closed, so it is an enum.

@@ -62,6 +62,8 @@ pub struct Declared {
     pub is_wide: bool,
     /// The maximum number of digits of a decimal.
     pub precision: Option<u32>,
+    /// If it refers to ids: a delete there deletes its row, or makes it null.
+    pub acts_on_delete: bool,
 }
 
 /// What a column holds, independent of the store.

@@ -29,7 +29,7 @@ pub fn warnings(diagnostics: &Diagnostics, telemetry: &Telemetry) {
 
 /// Whether a diagnostic is about stored data. `check` does not report it, because it opens no database.
 pub fn is_about_data(diagnostic: &Diagnostic) -> bool {
-    [Code::HIDDEN_VALUES, Code::STORE_PLACE, Code::UNEVEN_VALUES].contains(&diagnostic.code)
+    [Code::ACTING_KEY, Code::HIDDEN_VALUES, Code::STORE_PLACE, Code::UNEVEN_VALUES].contains(&diagnostic.code)
 }
 
 /// The help of a diagnostic, indented. Lines are not cut, so that a statement can be copied.

@@ -1,5 +1,6 @@
 //! The behaviour table of the REST API, row by row, each test with its own store.
 mod access;
+mod acting_keys;
 mod adopted;
 mod bulk;
 mod bulk_conflicts;

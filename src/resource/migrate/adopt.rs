@@ -3,12 +3,14 @@
 //! Values are never changed: a column fits, or its type becomes one that includes it, or the table is not taken.
 
 pub mod indexes;
+mod references;
 pub mod rows;
 
 use std::collections::BTreeMap;
 
 use self::rows::Rows;
 use super::drift::OWN;
+use super::key::Acting;
 use super::reason::Reason;
 use super::session::{Catalog, Counter, Dialect, Kind, Session, StrangeColumn, number};
 use super::{Demands, Step, declared, duplicates, hidden, required};
@@ -28,6 +30,10 @@ pub struct Strange {
     definitions: BTreeMap<String, String>,
     /// Unique constraints that are no indexes of their own.
     constraints: Vec<Vec<String>>,
+    /// Foreign keys by which the database changes rows.
+    pub(super) acting: Vec<Acting>,
+    /// Columns that are to be references, and are foreign keys of the same kind already.
+    referring: Vec<String>,
     /// Whether its ids are counted up, if that is wanted.
     counter: Counter,
     /// Columns that become required and have rows without a value.
@@ -87,6 +93,7 @@ pub fn look(session: &mut dyn Session, catalog: &dyn Catalog, wanted: &Table) ->
             misfits.push((name.clone(), "are texts that are not UTF-8".to_owned(), rows));
         }
     }
+    let referring = references::look(session, catalog, wanted, &mut misfits)?;
     for index in wanted.indexes.iter().filter(|index| index.unique && index.columns.iter().all(|name| has(name))) {
         let found = duplicates::of(session, catalog, wanted, index)?;
         if !found.is_empty() {
@@ -106,6 +113,8 @@ pub fn look(session: &mut dyn Session, catalog: &dyn Catalog, wanted: &Table) ->
     }
     Ok(Strange {
         kind,
+        acting: Vec::new(),
+        referring,
         counter,
         key: catalog.primary_key(session, table)?,
         indexes,
@@ -129,9 +138,25 @@ impl Strange {
     /// What is no table.
     fn other(kind: Kind) -> Self {
         let (columns, key, constraints) = (Vec::new(), Vec::new(), Vec::new());
+        let (acting, referring) = (Vec::new(), Vec::new());
         let (indexes, definitions) = (BTreeMap::new(), BTreeMap::new());
         let (counter, nulls, misfits, equal) = (Counter::Ready, Vec::new(), Vec::new(), Vec::new());
-        Self { columns, kind, key, rows: 0, indexes, definitions, constraints, counter, nulls, misfits, equal }
+        let rows = 0;
+        Self {
+            columns,
+            kind,
+            key,
+            rows,
+            indexes,
+            definitions,
+            constraints,
+            acting,
+            referring,
+            counter,
+            nulls,
+            misfits,
+            equal,
+        }
     }
 }
 
@@ -348,43 +373,6 @@ impl<'a> Adoption<'a> {
         for StrangeColumn { name, .. } in needed {
             let why = format!("its column `{name}` needs a value, and no field has it");
             self.not(None, why, format!("declare a field `{name}`, or give the column a default"));
-        }
-    }
-
-    fn indexes(&mut self) {
-        let (wanted, strange, table) = (self.wanted, self.strange, self.wanted.name.clone());
-        for (name, (index, partial)) in &strange.indexes {
-            if let Some(definition) = strange.definitions.get(name) {
-                let known = |column: &String| strange.columns.iter().any(|found| found.name == *column);
-                let (why, help) = indexes::unwanted(name, (index, *partial), definition, known);
-                self.not(None, why, help);
-            }
-        }
-        for columns in &strange.constraints {
-            let declared = |index: &Index| index.unique && index.columns == *columns;
-            if !wanted.indexes.iter().any(declared) {
-                let why = format!("its `{}` is unique, and its field is not", columns.join("`, `"));
-                self.not(columns.first().map(String::as_str), why, "declare `unique: true` at the field");
-            }
-        }
-        for index in &wanted.indexes {
-            let own = index.name(&table);
-            let same = strange.indexes.iter().find(|(_, (other, partial))| other == index && !partial);
-            if let Some((_, found)) = strange.equal.iter().find(|(other, _)| other == index) {
-                let why = format!("`{}` cannot become unique, because of duplicates", index.columns.join("`, `"));
-                let message = format!("table `{table}` cannot be adopted: {why}");
-                let help = format!("remove them; to find them: {};", self.dialect.find_equal(&table, index));
-                let place = index.columns.first().map(String::as_str);
-                (self.refuse)(Reason::new(place, message, help).because_of(found.clone()));
-            }
-            match same {
-                Some((name, _)) if *name == own => {}
-                Some((name, _)) => {
-                    let sql = self.dialect.take_index(&table, name, index);
-                    self.adopt(None, ("rename index", "renamed index", format!("{name} to {own}")), sql);
-                }
-                None => self.steps.push(Step::CreateIndex { table: table.clone(), index: index.clone() }),
-            }
         }
     }
 }

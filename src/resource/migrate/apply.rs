@@ -1,5 +1,6 @@
 //! Migrates tables: runs the steps of the plan, or tries them.
 
+use super::key::Acting;
 use super::run::{Ran, run};
 use super::session::{Catalog, Session};
 use super::states::{Survey, survey};
@@ -146,6 +147,8 @@ fn attempt(
         }
         planned.hidden.extend(ours.iter().flat_map(|ours| ours.hidden.iter().cloned()));
         planned.uneven.extend(ours.iter().flat_map(|ours| ours.uneven.iter().cloned()));
+        let acting = ours.iter().flat_map(|ours| &ours.acting).filter(|_| !by.is_command());
+        planned.acting.extend(acting.map(Acting::shown));
         planned.doubled.extend(ours.iter().flat_map(|ours| ours.doubled.iter().cloned()));
     }
     if survey.has_records {

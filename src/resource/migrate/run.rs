@@ -2,7 +2,7 @@
 
 use super::recorder::Recorder;
 use super::session::{Catalog, Session};
-use super::{Step, long, record, respell};
+use super::{Step, keys, long, record, respell};
 use crate::resource::contract::{Error, Param};
 use crate::resource::unusable::obstacle;
 
@@ -74,6 +74,12 @@ fn change(session: &mut dyn Session, catalog: &dyn Catalog, step: &Step) -> Resu
             if let Some(statement) = catalog.refer(table, column, to) {
                 session.execute(&statement, &[])?;
             }
+        }
+        Step::CheckOnly { key, .. } => {
+            for statement in &key.sql {
+                session.execute(statement, &[])?;
+            }
+            return Ok(Some(keys::warning(key)));
         }
         Step::Retype(retype) => catalog.retype(session, retype)?,
         Step::CreateIndex { table, index } => {

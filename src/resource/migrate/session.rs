@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Retype;
+use super::key::{Actions, Key};
 use crate::resource::contract::{Cell, Error, Found, Param, Row};
 use crate::resource::table::{Column, ColumnType, Index, Table};
 
@@ -201,6 +202,11 @@ pub trait Catalog: Dialect {
     fn indexes(&self, session: &mut dyn Session, table: &str) -> Result<BTreeMap<String, (Index, bool)>, Error>;
     /// The tables and columns whose foreign keys refer to a table.
     fn referring(&self, session: &mut dyn Session, table: &str) -> Result<Vec<(String, String)>, Error>;
+    /// All foreign keys of the database, those of a table in the order in which they were declared.
+    fn keys(&self, session: &mut dyn Session) -> Result<Vec<Key>, Error>;
+    /// For each of the keys of one table that has actions to change, the statements that make it check instead. They are run in
+    /// this order, before other changes of the table.
+    fn without_actions(&self, session: &mut dyn Session, keys: &[(&Key, Actions)]) -> Result<Vec<Vec<String>>, Error>;
     /// The statements after which no value of a column refers to another table.
     fn let_go(&self, session: &mut dyn Session, table: &str, column: &str) -> Result<Vec<String>, Error>;
     /// The statement that drops an index with this name that is not in force, if there is one.

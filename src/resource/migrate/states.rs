@@ -8,7 +8,7 @@ use super::record::RECORDS;
 use super::run::run;
 use super::session::{Catalog, Session, number};
 use super::step::own_name;
-use super::{By, Ours, Step, TableState, adopt, drift, hidden, indexes, record, renamed, unwanted, widen};
+use super::{By, Ours, Step, TableState, adopt, drift, hidden, indexes, keys, record, renamed, unwanted, widen};
 use crate::resource::contract::{Error, RefusedTable};
 use crate::resource::table::Table;
 
@@ -52,6 +52,13 @@ pub fn survey<'a>(
     for table in wanted {
         let done = renames.remove(&table.name).unwrap_or_default();
         states.insert(table.name.as_str(), state(session, catalog, (table, done), by, has_records)?);
+    }
+    for (table, acting) in keys::acting(session, catalog, wanted)? {
+        match states.get_mut(table.as_str()) {
+            Some(TableState::Ours(ours)) => ours.acting = acting,
+            Some(TableState::Strange(strange)) => strange.acting = acting,
+            _ => {}
+        }
     }
     match super::plan(wanted, |name| states.get(name).cloned(), catalog, by) {
         Ok(planned) => steps.extend(planned),

@@ -1,6 +1,7 @@
 //! The steps of a plan, and how they are described.
 
 use super::Demands;
+use super::key::Acting;
 use crate::resource::contract::Count;
 use crate::resource::table::{Column, ColumnType, Index, Table};
 
@@ -36,6 +37,11 @@ pub enum Step {
         table: String,
         column: String,
         to: String,
+    },
+    /// Takes what the database does with rows out of a foreign key; its first column, if a field has it.
+    CheckOnly {
+        column: Option<String>,
+        key: Acting,
     },
     /// Gives a column another type.
     Retype(Retype),
@@ -116,6 +122,12 @@ impl Step {
             Self::Refer { table, column, to } => {
                 words("refer", "check references of", "checks references of", format!("{table}.{column} to {to}"))
             }
+            Self::CheckOnly { key, .. } => words(
+                "change_foreign_key",
+                "change the foreign key of",
+                "changed the foreign key of",
+                format!("{} to {} from {} to NO ACTION", key.place(), key.parent, key.clauses),
+            ),
             Self::Retype(Retype { table, from, column, .. }) if *from == column.kind => {
                 let to = column.references.as_deref().unwrap_or_default();
                 words("make_reference", "make", "made", format!("{table}.{} a reference to {to}", column.name))
@@ -186,6 +198,7 @@ impl Step {
             Self::Own(_) => (None, None),
             Self::Create(table) | Self::Record(table, _) => (Some(&table.name), None),
             Self::Adopt { table, column, .. } => (Some(table), column.as_deref()),
+            Self::CheckOnly { column, key } => (Some(&key.table), column.as_deref()),
             Self::RenameColumn { table, to, .. } => (Some(table), Some(to)),
             Self::DropIndex { table, index }
             | Self::CreateIndex { table, index }

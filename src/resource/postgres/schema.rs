@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::indexes::{self, TABLE};
-use super::{counter, strange};
+use super::{counter, foreign_keys, strange};
 use crate::resource::contract::{Error, Param};
+use crate::resource::migrate::key::{Actions, Key};
 use crate::resource::migrate::session::{Catalog, Counter, Dialect, Kind, Session, StrangeColumn, is_literal, text};
 use crate::resource::migrate::{Retype, widen};
 use crate::resource::table::{Column, ColumnType, Index, Table};
@@ -266,6 +267,14 @@ impl Catalog for PostgresCatalog {
         );
         let rows = session.rows(&sql, &[Param::Text(table.to_owned())])?;
         Ok(rows.iter().map(|row| (text(row, 0), text(row, 1))).collect())
+    }
+
+    fn keys(&self, session: &mut dyn Session) -> Result<Vec<Key>, Error> {
+        foreign_keys::all(session)
+    }
+
+    fn without_actions(&self, _: &mut dyn Session, keys: &[(&Key, Actions)]) -> Result<Vec<Vec<String>>, Error> {
+        Ok(foreign_keys::without_actions(keys))
     }
 
     fn let_go(&self, session: &mut dyn Session, table: &str, column: &str) -> Result<Vec<String>, Error> {

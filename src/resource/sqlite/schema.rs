@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::rows::Writer;
-use super::{indexes, retype, strange};
+use super::{foreign_keys, indexes, retype, strange};
 use crate::resource::contract::{Cell, Error, Found, Param, Row};
 use crate::resource::migrate::Retype;
+use crate::resource::migrate::key::{Actions, Key};
 use crate::resource::migrate::session::{Catalog, Counter, Dialect, Kind, Session, StrangeColumn, is_literal, text};
 use crate::resource::table::{Column, ColumnType, Index, Table};
 
@@ -195,6 +196,14 @@ impl Catalog for SqliteCatalog {
                    WHERE t.type = 'table' AND lower(f.\"table\") = lower($1) ORDER BY t.name, f.\"from\"";
         let rows = session.rows(sql, &[Param::Text(table.to_owned())])?;
         Ok(rows.iter().map(|row| (text(row, 0), text(row, 1))).collect())
+    }
+
+    fn keys(&self, session: &mut dyn Session) -> Result<Vec<Key>, Error> {
+        foreign_keys::all(session)
+    }
+
+    fn without_actions(&self, session: &mut dyn Session, keys: &[(&Key, Actions)]) -> Result<Vec<Vec<String>>, Error> {
+        foreign_keys::without_actions(session, keys)
     }
 
     /// A foreign key is part of the definition of a table. Without values, it is in no one's way.

@@ -1,6 +1,47 @@
 //! Unique indexes of a table of another program that no field expresses: writes that they reject would be errors of the server.
 
+use super::{Adoption, Reason};
+use crate::resource::migrate::Step;
 use crate::resource::table::{Index, Table};
+
+impl Adoption<'_> {
+    pub(super) fn indexes(&mut self) {
+        let (wanted, strange, table) = (self.wanted, self.strange, self.wanted.name.clone());
+        for (name, (index, partial)) in &strange.indexes {
+            if let Some(definition) = strange.definitions.get(name) {
+                let known = |column: &String| strange.columns.iter().any(|found| found.name == *column);
+                let (why, help) = unwanted(name, (index, *partial), definition, known);
+                self.not(None, why, help);
+            }
+        }
+        for columns in &strange.constraints {
+            let declared = |index: &Index| index.unique && index.columns == *columns;
+            if !wanted.indexes.iter().any(declared) {
+                let why = format!("its `{}` is unique, and its field is not", columns.join("`, `"));
+                self.not(columns.first().map(String::as_str), why, "declare `unique: true` at the field");
+            }
+        }
+        for index in &wanted.indexes {
+            let own = index.name(&table);
+            let same = strange.indexes.iter().find(|(_, (other, partial))| other == index && !partial);
+            if let Some((_, found)) = strange.equal.iter().find(|(other, _)| other == index) {
+                let why = format!("`{}` cannot become unique, because of duplicates", index.columns.join("`, `"));
+                let message = format!("table `{table}` cannot be adopted: {why}");
+                let help = format!("remove them; to find them: {};", self.dialect.find_equal(&table, index));
+                let place = index.columns.first().map(String::as_str);
+                (self.refuse)(Reason::new(place, message, help).because_of(found.clone()));
+            }
+            match same {
+                Some((name, _)) if *name == own => {}
+                Some((name, _)) => {
+                    let sql = self.dialect.take_index(&table, name, index);
+                    self.adopt(None, ("rename index", "renamed index", format!("{name} to {own}")), sql);
+                }
+                None => self.steps.push(Step::CreateIndex { table: table.clone(), index: index.clone() }),
+            }
+        }
+    }
+}
 
 /// Whether a table has an index that the document does not declare, and that rejects writes.
 pub fn is_unwanted(wanted: &Table, index: &Index, partial: bool) -> bool {
