@@ -1,8 +1,12 @@
 //! The types between stores and resources: statements, values, rows, and errors.
 
 mod decision;
+mod foreign_key;
+mod written;
 
 pub use self::decision::{Decision, Done, Tree};
+pub use self::foreign_key::{ForeignKey, Side};
+pub use self::written::{Verb, written};
 
 use gatewright_sdk::Code;
 use serde::Serialize;
@@ -158,17 +162,6 @@ pub enum Error {
     /// Anything else: a bug.
     #[error("store failed: {0}")]
     Internal(String),
-}
-
-/// A foreign key that was not satisfied; empty as far as the database does not tell which one it was.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ForeignKey {
-    /// The table that refers to another one.
-    pub table: String,
-    /// Its columns.
-    pub columns: Vec<String>,
-    /// The version that the row was to get whose statement failed.
-    pub version: Option<i64>,
 }
 
 impl Error {

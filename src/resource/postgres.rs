@@ -15,6 +15,7 @@ pub mod session;
 mod sharing;
 mod strange;
 mod transaction;
+mod violated;
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -34,9 +35,7 @@ use self::rows::Received;
 use self::session::Direct;
 use self::sharing::STALLED;
 use self::transaction::Failure;
-use super::contract::{
-    Decision, Done, Error, ForeignKey, Found, Param, Planned, RefusedTable, Rows, Sql, Statement, after,
-};
+use super::contract::{Decision, Done, Error, Found, Param, Planned, RefusedTable, Rows, Sql, Statement, after};
 use super::load::{Load, Measures};
 use super::migrate::By;
 use super::migrate::apply::Applied;
@@ -299,7 +298,7 @@ impl Shared {
         looks: &[Sql],
         decide: &(dyn Fn(Vec<Vec<Found>>) -> Decision<T> + Send + Sync),
     ) -> Result<(T, Vec<Done>), Error> {
-        let (mut tries, mut overtakes, mut missing) = (0..TRIES, 0..OVERTAKES, usize::MAX);
+        let (mut tries, mut overtakes, mut missing) = (0..TRIES, 0..OVERTAKES, u32::MAX);
         loop {
             let run = transaction::write(&lease, self.prepared.load(Relaxed), looks, decide);
             let failure = match timeout_at(until.into(), run).await {
@@ -334,14 +333,19 @@ impl Shared {
 
     /// The error of a write that has ended, with the columns of its foreign key.
     async fn explained(&self, mut lease: Lease, until: Instant, failure: Failure) -> Error {
-        let (Error::Referenced(key), Some(name)) = (&failure.error, failure.key) else {
+        let Failure { mut error, key: Some(violated), .. } = failure else {
             lease.finish();
             return failure.error;
         };
-        let look = transaction::columns_of(&lease, self.prepared.load(Relaxed), *name);
-        let Ok(columns) = timeout_at(until.into(), look).await else { return failure.error };
+        if let Error::Referenced(key) = &mut error
+            && timeout_at(until.into(), transaction::explain(&lease, self.prepared.load(Relaxed), &violated, key))
+                .await
+                .is_err()
+        {
+            return error;
+        }
         lease.finish();
-        Error::Referenced(ForeignKey { columns, ..key.clone() })
+        error
     }
 
     /// Draws the conclusion from a failure about prepared statements.

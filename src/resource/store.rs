@@ -18,7 +18,7 @@ pub use super::migrate::{By, Orders};
 
 pub use super::contract::{
     ActingKey, Cause, Cell, Command, Count, Decision, Done, DoubledColumn, Duplicate, Error, ForeignKey, Found,
-    HiddenColumn, Param, Planned, PlannedStep, RefusedTable, Row, Rows, Sql, Statement, Tree, UnevenColumn, only,
+    HiddenColumn, Param, Planned, PlannedStep, RefusedTable, Row, Rows, Side, Sql, Statement, Tree, UnevenColumn, only,
 };
 
 /// A store. The set is closed, so it is an enum.

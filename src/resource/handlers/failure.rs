@@ -3,7 +3,7 @@
 use super::api::Api;
 use crate::resource::field::Field;
 use crate::resource::refusal::{ListFaults, refusal};
-use crate::resource::store::Error;
+use crate::resource::store::{Error, Side};
 use gatewright_sdk::{Detail, Problem};
 
 /// Seconds after which a retry makes sense.
@@ -17,6 +17,7 @@ impl Api {
     pub(in crate::resource) fn failure(&self, error: &Error) -> Problem {
         match error {
             Error::Unique(columns) => self.taken(columns),
+            Error::Referenced(key) if key.side == Side::Neither => self.failure(&elsewhere(&key.table)),
             Error::Referenced(_) => Problem::conflict("Resource is still referenced"),
             Error::TooLong => {
                 Problem::validation("a value is too long for the index of its field").log_reason("too_long")
@@ -37,6 +38,12 @@ impl Api {
     /// The response to a failure of a statement that creates or changes an item.
     pub(super) fn write_failure(&self, error: &Error) -> Problem {
         match error {
+            Error::Referenced(key) if key.side(&self.model.table.name) == Side::Neither => {
+                self.failure(&elsewhere(&key.table))
+            }
+            Error::Referenced(key) if key.side(&self.model.table.name) == Side::Referred => {
+                Problem::conflict("Other items refer to a value that would change")
+            }
             Error::Referenced(key) => {
                 // A field that clients know.
                 let known = |field: &&Field| field.visible() || field.creates || field.updates;
@@ -80,4 +87,10 @@ impl Api {
         };
         Problem::conflict(message.clone()).details(vec![Detail::new(name, "unique", message)])
     }
+}
+
+/// A foreign key that has nothing to do with the item.
+fn elsewhere(table: &str) -> Error {
+    let of = if table.is_empty() { "another table".to_owned() } else { format!("table {table}") };
+    Error::Internal(format!("a trigger or a rule of the database does not satisfy a foreign key of {of}"))
 }

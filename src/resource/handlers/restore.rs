@@ -15,7 +15,7 @@ use crate::resource::moment::Moment;
 use crate::resource::predicate::Predicate;
 use crate::resource::query;
 use crate::resource::reply::{self, Selection, version};
-use crate::resource::store::{Decision, Error, Found, Param, Sql};
+use crate::resource::store::{Decision, Error, Found, Param, Side, Sql};
 use crate::resource::version;
 use gatewright_sdk::{AppliedRule, Body, Problem, Reply, Request, Response};
 use http::header::ALLOW;
@@ -130,6 +130,7 @@ fn refused(api: &Api, error: &Error) -> Problem {
                 Problem::conflict("A value of it is already taken")
             }
         }
+        Error::Referenced(key) if key.side == Side::Neither => api.failure(error),
         Error::Referenced(_) => Problem::conflict("It refers to an item that does not exist, or was deleted"),
         error => api.failure(error),
     }

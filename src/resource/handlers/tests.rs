@@ -48,6 +48,7 @@ mod tags;
 mod things;
 mod through;
 mod trees;
+mod triggers;
 mod unchanged;
 mod under;
 mod unfit_tables;

@@ -86,12 +86,6 @@ fn of_server(error: &DbError) -> Error {
     }
 }
 
-/// A foreign key that was not satisfied: its schema, its table, and its name.
-pub fn foreign_key(error: &tokio_postgres::Error) -> Option<[String; 3]> {
-    let error = error.as_db_error().filter(|error| *error.code() == SqlState::FOREIGN_KEY_VIOLATION)?;
-    Some([error.schema()?, error.table()?, error.constraint()?].map(str::to_owned))
-}
-
 /// The columns of the unique index that was hit. The name of a long one is shortened, and the detail says them:
 /// `Key (email)=(…) already exists.`
 fn unique_columns(error: &DbError) -> Vec<String> {

@@ -9,10 +9,11 @@ use futures_util::future::{join, maybe_done};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Row as PgRow, Statement};
 
-use super::error::{Remedy, foreign_key, remedy};
+use super::error::{Remedy, remedy};
 use super::lease::Lease;
 use super::rows::bound;
-use crate::resource::contract::{Decision, Done, Error, Found, Param, Row, Sql};
+use super::violated::{KEY, Violated};
+use crate::resource::contract::{Decision, Done, Error, ForeignKey, Found, Param, Row, Sql, written};
 use crate::resource::dialect::SHARED;
 
 /// The maximum number of prepared statements of a connection.
@@ -25,17 +26,20 @@ pub struct Failure {
     pub remedy: Remedy,
     /// Whether the transaction has not ended.
     pub open: bool,
-    /// The foreign key that was not satisfied: its schema, its table, and its name.
-    pub key: Option<Box<[String; 3]>>,
+    /// The foreign key that was not satisfied.
+    pub key: Option<Box<Violated>>,
+    /// The table of the unique index that was hit, if it is known.
+    table: Option<Box<str>>,
     /// How many rows it looked for and did not find, if it failed because a value is taken.
-    pub missing: usize,
+    pub missing: u32,
 }
 
 impl From<tokio_postgres::Error> for Failure {
     fn from(error: tokio_postgres::Error) -> Self {
         Self {
             remedy: remedy(&error),
-            key: foreign_key(&error).map(Box::new),
+            key: Violated::of(&error).map(Box::new),
+            table: error.as_db_error().and_then(|error| error.table()).map(Into::into),
             error: error.into(),
             open: false,
             missing: 0,
@@ -46,13 +50,24 @@ impl From<tokio_postgres::Error> for Failure {
 impl Failure {
     /// Of statements that the server accepted, and that did not do what they should.
     const fn discarded(error: Error) -> Self {
-        Self { error, remedy: Remedy::None, open: false, key: None, missing: 0 }
+        Self { error, remedy: Remedy::None, open: false, key: None, table: None, missing: 0 }
     }
 
     /// Of this statement.
     fn of(mut self, statement: &Sql) -> Self {
         if let Error::Referenced(key) = &mut self.error {
             key.version = statement.version();
+        }
+        let written = written(&statement.text);
+        if let Some(key) = &mut self.key {
+            key.written = written.map(|(verb, table)| (verb, table.to_owned()));
+        }
+        // A trigger may hit a unique rule of another table, which is no fault of the row.
+        if let (Error::Unique(_), Some(hit), Some((_, table))) = (&self.error, &self.table, written)
+            && **hit != *table
+        {
+            self.error = Error::Internal(format!("a unique rule of table {hit} was hit by a write to {table}"));
+            self.remedy = Remedy::None;
         }
         self
     }
@@ -146,7 +161,7 @@ pub async fn write<T>(
     let all = |(rows, _): (Vec<PgRow>, u64)| rows.iter().map(|row| Found::of(row)).collect();
     let found: Result<Vec<Vec<_>>, _> = rows.into_iter().map(|rows| rows.map(all).map_err(Failure::within)).collect();
     let found = found?;
-    let missing = found.iter().filter(|rows| rows.is_empty()).count();
+    let missing = u32::try_from(found.iter().filter(|rows| rows.is_empty()).count()).unwrap_or(u32::MAX);
     let written = finish(client, prepared, decide(found)).await;
     written.map_err(|failure| match &failure.error {
         // Another transaction may have inserted what was not there: then the next look finds it.
@@ -155,17 +170,11 @@ pub async fn write<T>(
     })
 }
 
-/// The columns of a foreign key.
-const KEY: &str = "SELECT a.attname::text FROM pg_constraint f JOIN pg_class c ON c.oid = f.conrelid \
-    JOIN pg_namespace n ON n.oid = c.relnamespace \
-    JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = ANY (f.conkey) \
-    WHERE f.contype = 'f' AND n.nspname = $1::text AND c.relname = $2::text AND f.conname = $3::text ORDER BY a.attnum";
-
-/// The columns of the foreign key with this schema, table and name; none if that cannot be found out.
-pub async fn columns_of(client: &Lease, prepared: bool, key: [String; 3]) -> Vec<String> {
-    let found = run(client, prepared, KEY, &key.map(Param::Text)).await;
-    let names = found.map(|(rows, _)| rows.into_iter().filter_map(|row| row.try_get(0).ok()).collect());
-    names.unwrap_or_default()
+/// Adds to `key` what the catalog says about the one that was not satisfied, if that can be found out.
+pub async fn explain(client: &Lease, prepared: bool, violated: &Violated, key: &mut ForeignKey) {
+    if let Ok((rows, _)) = run(client, prepared, KEY, &violated.name()).await {
+        violated.explain(&rows, key);
+    }
 }
 
 /// Whatever the server's default is: rows that were looked at are locked.

@@ -27,6 +27,10 @@ impl From<rusqlite::Error> for Error {
                     Self::Unique(columns(&message))
                 }
                 ffi::SQLITE_CONSTRAINT_FOREIGNKEY => Self::Referenced(ForeignKey::default()),
+                // So does a foreign key with `RESTRICT`.
+                ffi::SQLITE_CONSTRAINT_TRIGGER if message == "FOREIGN KEY constraint failed" => {
+                    Self::Referenced(ForeignKey::default())
+                }
                 _ => Self::Internal(message),
             },
             ErrorCode::OperationInterrupted => Self::Deadline,
@@ -43,6 +47,21 @@ impl From<rusqlite::Error> for Error {
             ErrorCode::OutOfMemory => unavailable("out of memory"),
             _ => Self::Internal(message),
         }
+    }
+}
+
+/// The error of a statement that writes to `table`. A trigger may hit a unique rule of another one, which is no fault of the row.
+pub fn of_write(error: rusqlite::Error, table: Option<&str>) -> Error {
+    let message = match &error {
+        rusqlite::Error::SqliteFailure(_, Some(message)) => message.clone(),
+        _ => String::new(),
+    };
+    let list = message.strip_prefix("UNIQUE constraint failed: ").unwrap_or_default();
+    // An index on an expression is named, and its table is not: it is none of ours.
+    let of = if list.starts_with("index '") { Some("") } else { list.split_once('.').map(|(of, _)| of) };
+    match (Error::from(error), of, table) {
+        (Error::Unique(_), Some(of), Some(table)) if of != table => Error::Internal(message),
+        (error, ..) => error,
     }
 }
 

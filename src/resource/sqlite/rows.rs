@@ -4,8 +4,9 @@ use rusqlite::fallible_streaming_iterator::FallibleStreamingIterator;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{CachedStatement, Connection};
 
+use super::error::of_write;
 use super::touched::Touched;
-use crate::resource::contract::{Cell, Done, Error, ForeignKey, Found, Param, Row, Rows, Sql, Tree};
+use crate::resource::contract::{Cell, Done, Error, ForeignKey, Found, Param, Row, Rows, Sql, Tree, written};
 
 impl ToSql for Param {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
@@ -98,9 +99,13 @@ impl Writer<'_> {
 
     /// Runs one statement of a write.
     pub fn run(&mut self, statement: &Sql) -> Result<Done, Error> {
-        let first = self.query(&statement.text, &statement.parameters, |rows| {
-            Ok(rows.next()?.map_or(Param::Null, |row| row.cell(0).owned()))
-        })?;
+        let table = written(&statement.text).map(|(_, table)| table);
+        let failed = |error| of_write(error, table);
+        let mut bound = self.bound(&statement.text, &statement.parameters)?;
+        let mut rows = bound.raw_query();
+        let first = rows.next().map_err(failed)?.map_or(Param::Null, |row| (row as &dyn Row).cell(0).owned());
+        drop(rows);
+        drop(bound);
         Ok(Done { changed: self.connection.changes(), first })
     }
 

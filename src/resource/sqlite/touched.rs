@@ -1,5 +1,7 @@
 //! What a transaction writes to.
 
+use crate::resource::contract::written;
+
 /// The tables that a transaction wrote to.
 #[derive(Debug, Default)]
 pub struct Touched {
@@ -11,18 +13,12 @@ pub struct Touched {
 impl Touched {
     /// Notes a writing statement.
     pub fn note(&mut self, sql: &str) {
-        match written(sql) {
+        match written(sql).map(|(_, table)| table) {
             Some(table) if self.tables.iter().any(|known| known == table) => {}
             Some(table) => self.tables.push(table.to_owned()),
             None => self.any = true,
         }
     }
-}
-
-/// The table that a statement writes to. The texts are our own, so their first words name it.
-pub fn written(sql: &str) -> Option<&str> {
-    let starts = ["INSERT INTO \"", "INSERT OR ABORT INTO \"", "UPDATE \"", "DELETE FROM \""];
-    starts.into_iter().find_map(|start| sql.strip_prefix(start))?.split('"').next()
 }
 
 #[cfg(test)]
