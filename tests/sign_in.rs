@@ -2,6 +2,7 @@
 
 mod abuse;
 mod accounts;
+mod described;
 mod guesses;
 mod keys;
 mod sessions;

@@ -55,8 +55,8 @@ impl<'a> Around<'a> {
 }
 
 /// Names of schemas that are not those of resources.
-const TAKEN: [&str; 9] =
-    ["Error", "Problem", "Json", "JsonValue", "Login", "PasswordChange", "Tokens", "KeySet", "RefreshToken"];
+const TAKEN: [&str; 10] =
+    ["Error", "Problem", "Json", "JsonValue", "Login", "Logout", "PasswordChange", "Tokens", "KeySet", "RefreshToken"];
 
 impl Names {
     pub fn of(models: &[(String, Arc<Model>)]) -> Self {

@@ -14,6 +14,7 @@ mod tokens;
 
 pub use self::check::{Accounts, compile, warnings};
 pub use self::guesses::Guesses;
+pub use self::logout::EVERYWHERE;
 
 use self::counting::{Counted, Counting, Verdict};
 use self::guesses::Slowed;

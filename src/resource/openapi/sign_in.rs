@@ -5,10 +5,12 @@ use crate::config::document::route::SignIn;
 use crate::openapi::{Body, Components, Operation};
 use crate::resource::field::LONGEST_PASSWORD;
 use crate::resource::model::Model;
+use crate::resource::sign_in::EVERYWHERE;
 use crate::resource::validate::Purpose;
 use serde_json::{Value, json};
 
 const JSON: &[&str] = &["application/json"];
+const REFRESH_TOKEN: &str = "refresh_token";
 
 /// The operations of the sign-in `settings` of route `tag`, each with the name below the path of the route.
 pub fn operations(
@@ -33,7 +35,8 @@ pub fn operations(
     let done = |text: &str| vec![(204, json!({ "description": text }))];
     let login = texts(&[(identity, 0), (password, LONGEST_PASSWORD)]);
     let login = components.schema("Login", login);
-    let refresh = components.schema("RefreshToken", texts(&[("refresh_token", 0)]));
+    let refresh = components.schema("RefreshToken", texts(&[(REFRESH_TOKEN, 0)]));
+    let logout = components.schema("Logout", logout());
     let change = components.schema("PasswordChange", change(model, settings, naming));
     let body = |schema: &Value| Some(Body { schema: schema.clone(), media: JSON });
     let me = Operation {
@@ -78,9 +81,16 @@ pub fn operations(
         (
             "logout",
             Operation {
-                body: body(&refresh),
-                responses: done("The session is ended, if there was one."),
-                ..post("logout", "Sign out", "Ends the session of a refresh token.".to_owned(), &[])
+                body: body(&logout),
+                responses: done("The session is ended, if there was one; with `everywhere`, all sessions of the user."),
+                ..post(
+                    "logout",
+                    "Sign out",
+                    "Ends the session of a refresh token; with `everywhere`, all sessions of its user, and the status is 401 if the \
+                     token has no session."
+                        .to_owned(),
+                    &[401],
+                )
             },
         ),
         (
@@ -132,6 +142,16 @@ fn texts(names: &[(&str, usize)]) -> Value {
     let properties: serde_json::Map<_, _> = properties.collect();
     let required: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
     json!({ "type": "object", "properties": properties, "required": required, "additionalProperties": false })
+}
+
+/// The body of a logout.
+fn logout() -> Value {
+    let mut object = texts(&[(REFRESH_TOKEN, 0)]);
+    if let Some(properties) = object.get_mut("properties").and_then(Value::as_object_mut) {
+        let text = "Whether all sessions of the user end, not only this one.";
+        properties.insert(EVERYWHERE.to_owned(), json!({ "type": "boolean", "default": false, "description": text }));
+    }
+    object
 }
 
 fn change(model: &Model, settings: &SignIn, naming: &Naming) -> Value {

@@ -12,7 +12,8 @@ use gatewright_sdk::{Problem, Request, Response};
 use http::StatusCode;
 use std::sync::Arc;
 
-const EVERYWHERE: &str = "everywhere";
+/// The switch in the body with which all sessions of the account end.
+pub const EVERYWHERE: &str = "everywhere";
 
 pub(super) async fn answer(desk: Arc<SignIn>, request: Request) -> Result<Response, Problem> {
     let caller = Caller::of(&request);
