@@ -5,6 +5,7 @@
 mod access_log;
 mod addresses;
 mod admin;
+mod agreement;
 mod authentication;
 mod client_certificates;
 #[path = "../src/telemetry/tests/collector.rs"]

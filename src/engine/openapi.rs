@@ -9,7 +9,7 @@ use crate::engine::plan::{Described, Plan, PlannedListener, PlannedPath, Planned
 use crate::openapi::operation::Guards;
 use crate::openapi::{Components, Operation, object};
 use crate::resource::model::Model;
-use crate::resource::openapi::{Around, Names, SEGMENT, operations, sign_in_operations};
+use crate::resource::openapi::{Around, Names, SEGMENT, operations, parent, sign_in_operations};
 use gatewright_openapi::shape::shape;
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
@@ -112,9 +112,10 @@ impl Description<'_> {
                 let around = Around { models: self.all.models, names: &self.names, under };
                 let [collection, item, restore] =
                     operations(&model, &self.names.get(&name), around, &mut self.components);
-                self.path(route, path, &guards, collection);
-                self.path(route, &below(path, "{id}"), &guards, item);
-                self.path(route, &below(path, "{id}/restore"), &guards, restore);
+                let parent = parent(&model, around);
+                self.path((route, path, parent.as_ref()), &guards, collection);
+                self.path((route, &below(path, "{id}"), parent.as_ref()), &guards, item);
+                self.path((route, &below(path, "{id}/restore"), parent.as_ref()), &guards, restore);
             }
             (Described::SignIn(settings), PlannedPath::Addresses { below: path, .. }, _) => {
                 self.sign_in(route, path, &guards, settings);
@@ -135,9 +136,9 @@ impl Description<'_> {
             }
             if operation.needs_identity {
                 let guards = guards::with_token(guards, &settings.token.plugin, &mut self.components);
-                self.path(route, &path, &guards, vec![operation]);
+                self.path((route, &path, None), &guards, vec![operation]);
             } else {
-                self.path(route, &path, guards, vec![operation]);
+                self.path((route, &path, None), guards, vec![operation]);
             }
         }
     }
@@ -153,12 +154,17 @@ impl Description<'_> {
     }
 
     /// Adds the operations that the route accepts. Of several routes with the same path and method, which differ in host
-    /// or header fields, the first is described.
-    fn path(&mut self, route: &PlannedRoute, path: &str, guards: &Guards, operations: Vec<Operation>) {
+    /// or header fields, the first is described. `known` is a parameter of the path that is more than any segment.
+    fn path(
+        &mut self,
+        (route, path, known): (&PlannedRoute, &str, Option<&Value>),
+        guards: &Guards,
+        operations: Vec<Operation>,
+    ) {
         let accepts = |method: &str| {
             route.methods.is_empty() || route.methods.iter().any(|known| known.eq_ignore_ascii_case(method))
         };
-        let (path, parameters) = template(path);
+        let (path, parameters) = template(path, known);
         for operation in operations.into_iter().filter(|operation| accepts(operation.method)) {
             let item = self.paths.entry(path.clone()).or_insert_with(|| json!({}));
             let Some(item) = item.as_object_mut() else { continue };
@@ -208,7 +214,7 @@ fn below(path: &str, name: &str) -> String {
 }
 
 /// The path with its parameters as OpenAPI writes them, and those parameters apart from the id of an item.
-fn template(path: &str) -> (String, Vec<Value>) {
+fn template(path: &str, known: Option<&Value>) -> (String, Vec<Value>) {
     let mut parameters = Vec::new();
     let segments = path.split('/').map(|segment| {
         let Some(name) = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
@@ -218,14 +224,19 @@ fn template(path: &str) -> (String, Vec<Value>) {
             Some(rest) => (rest, "The rest of the path."),
             None => (name, "A segment of the path."),
         };
-        if name != "id" {
-            parameters.push(json!({
+        let any = || {
+            json!({
                 "name": name,
                 "in": "path",
                 "required": true,
                 "description": description,
                 "schema": { "type": "string", "pattern": SEGMENT }
-            }));
+            })
+        };
+        if name != "id" {
+            parameters.push(
+                known.filter(|known| known.get("name").is_some_and(|known| known == name)).cloned().unwrap_or_else(any),
+            );
         }
         format!("{{{name}}}")
     });

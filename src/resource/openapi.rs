@@ -9,6 +9,7 @@ mod schema;
 mod sign_in;
 
 pub use items::operations;
+pub use parameters::parent;
 pub use pattern::SEGMENT;
 pub use sign_in::operations as sign_in_operations;
 

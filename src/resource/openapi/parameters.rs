@@ -1,7 +1,7 @@
 //! The parameters of requests for items and lists.
 
 use super::pattern::{self, listed as listed_values, quoted_list};
-use super::schema;
+use super::{Around, schema};
 use crate::config::document::resource::{Concurrency, Count, FilterOp};
 use crate::resource::field::Field;
 use crate::resource::field_type::FieldType;
@@ -21,6 +21,19 @@ pub(super) fn id(model: &Model) -> Value {
         "description": "Identifies the item.",
         "schema": schema::id(model.id)
     })
+}
+
+/// The parameter of the path with the item that those of `model` are under, if they are.
+pub fn parent(model: &Model, around: Around<'_>) -> Option<Value> {
+    let field = model.fields.iter().find(|field| Some(&*field.name) == around.under)?;
+    let reference = field.reference.as_ref()?;
+    Some(json!({
+        "name": field.name,
+        "in": "path",
+        "required": true,
+        "description": format!("Identifies the item of `{}` that the others belong to.", reference.to),
+        "schema": schema::id(reference.id)
+    }))
 }
 
 /// Those of a list.
