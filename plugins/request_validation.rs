@@ -1,6 +1,7 @@
 //! Rejects requests that do not match a JSON Schema, or the description of an API.
 
 mod body;
+mod branches;
 mod described;
 mod formats;
 mod invalid;
@@ -13,6 +14,7 @@ mod tests;
 
 use self::body::Validates;
 use self::described::Described;
+use self::described::kinds::Kinds;
 use self::formats::Formats;
 use self::invalid::Unusable;
 use gatewright_openapi::parts;
@@ -170,7 +172,8 @@ impl BodySchema {
         let ignored = ignored.collect();
         let mut schema = schema;
         parts::each(&mut schema, &mut |part| formats::bound(part, formats));
-        let built = formats::validator(&schema, formats).map_err(|Unusable { why, help }| {
+        let kinds = |part: &Value| Kinds::inside(&schema, part);
+        let built = branches::validator(&schema, formats, &kinds).map_err(|Unusable { why, help }| {
             let fault =
                 Fault::new(at, format!("{named} is not a valid JSON Schema{why}")).code(Code::VALIDATION_SCHEMA);
             fault.help(help.unwrap_or_else(|| "write it as draft 2020-12 of JSON Schema defines it".to_owned()))

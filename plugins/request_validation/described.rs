@@ -1,7 +1,7 @@
 //! Validates requests against a file that describes the API: paths, methods, parameters, header fields and bodies.
 
 mod form;
-mod kinds;
+pub mod kinds;
 mod names;
 mod operation;
 mod pairs;

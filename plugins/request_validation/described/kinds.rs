@@ -1,4 +1,4 @@
-//! Which values a parameter can have. Clients send text: it depends on the schema whether `5` is a number.
+//! Which types a value can have. Clients send parameters as text: it depends on the schema whether `5` is a number.
 
 use gatewright_openapi::Spec;
 use serde_json::Value;
@@ -10,10 +10,12 @@ pub struct Kinds(u8);
 
 const NULL: Kinds = Kinds(1);
 const BOOLEAN: Kinds = Kinds(2);
-const NUMBER: Kinds = Kinds(4);
+const INTEGER: Kinds = Kinds(4);
 const TEXT: Kinds = Kinds(8);
 const LIST: Kinds = Kinds(16);
 const OBJECT: Kinds = Kinds(32);
+/// Any number, including integers.
+const NUMBER: Kinds = Kinds(64 | 4);
 const NONE: Kinds = Kinds(0);
 
 /// How deep schemas are looked into.
@@ -37,15 +39,27 @@ impl BitAnd for Kinds {
 
 impl Kinds {
     /// Any type.
-    pub const ALL: Self = Self(63);
+    pub const ALL: Self = Self(127);
 
-    /// The types that a schema allows.
-    pub fn of(spec: &Spec, schema: &Value) -> Self {
-        Self::within(spec, schema, DEEPEST)
+    /// The types that a schema of a description allows, or more.
+    pub fn of<'a>(spec: &'a Spec, schema: &'a Value) -> Self {
+        Self::within(&|part| spec.resolved(part), schema, DEEPEST)
     }
 
-    fn within(spec: &Spec, schema: &Value, depth: usize) -> Self {
-        let schema = spec.resolved(schema);
+    /// The same for a part of the schema `root`.
+    pub fn inside<'a>(root: &'a Value, part: &'a Value) -> Self {
+        let follow = |mut part: &'a Value| {
+            let next = |part: &Value| root.pointer(part.get("$ref")?.as_str()?.strip_prefix('#')?);
+            for _ in 0..DEEPEST {
+                part = next(part).unwrap_or(part);
+            }
+            part
+        };
+        Self::within(&follow, part, DEEPEST)
+    }
+
+    fn within<'a>(resolve: &dyn Fn(&'a Value) -> &'a Value, schema: &'a Value, depth: usize) -> Self {
+        let schema = resolve(schema);
         if depth == 0 || !schema.is_object() {
             return Self::ALL;
         }
@@ -58,11 +72,11 @@ impl Kinds {
         };
         for key in ["anyOf", "oneOf"] {
             if let Some(list) = schema.get(key).and_then(Value::as_array) {
-                found = found & list.iter().fold(NONE, |all, one| all | Self::within(spec, one, depth - 1));
+                found = found & list.iter().fold(NONE, |all, one| all | Self::within(resolve, one, depth - 1));
             }
         }
         for one in schema.get("allOf").and_then(Value::as_array).into_iter().flatten() {
-            found = found & Self::within(spec, one, depth - 1);
+            found = found & Self::within(resolve, one, depth - 1);
         }
         if let Some(values) = schema.get("enum").and_then(Value::as_array) {
             found = found & values.iter().fold(NONE, |all, value| all | Self::value(value));
@@ -77,7 +91,8 @@ impl Kinds {
         match name {
             "null" => NULL,
             "boolean" => BOOLEAN,
-            "number" | "integer" => NUMBER,
+            "number" => NUMBER,
+            "integer" => INTEGER,
             "string" => TEXT,
             "array" => LIST,
             "object" => OBJECT,
@@ -103,6 +118,25 @@ impl Kinds {
     /// Whether it can be a list. A schema that says nothing about types means one value.
     pub fn list(self) -> bool {
         self != Self::ALL && self.has(LIST)
+    }
+
+    /// Whether a value of one type can be in both.
+    pub const fn meets(self, other: Self) -> bool {
+        self.has(other)
+    }
+
+    /// Their names in JSON Schema.
+    pub fn types(self) -> Vec<&'static str> {
+        let number = if self.0 & NUMBER.0 == NUMBER.0 { "number" } else { "integer" };
+        let named = [
+            (NULL, "null"),
+            (BOOLEAN, "boolean"),
+            (NUMBER, number),
+            (TEXT, "string"),
+            (LIST, "array"),
+            (OBJECT, "object"),
+        ];
+        named.into_iter().filter(|(kind, _)| self.has(*kind)).map(|(_, name)| name).collect()
     }
 
     pub const fn text(self) -> bool {

@@ -1,6 +1,8 @@
 //! Schemas of a description as validators: each with the components that it refers to.
 
+use super::kinds::Kinds;
 use super::ways;
+use crate::request_validation::branches;
 use crate::request_validation::formats::{self, Formats};
 use crate::request_validation::invalid::Unusable;
 use gatewright_openapi::{Reference, Spec, parts};
@@ -72,7 +74,8 @@ impl<'a> Schemas<'a> {
         let target = |reference: &str| spec.target(reference);
         ways::check(schema, &target)?;
         let whole = self.whole(schema)?;
-        let built = formats::validator(&whole, self.formats);
+        let kinds = |part: &Value| Kinds::of(spec, part);
+        let built = branches::validator(&whole, self.formats, &kinds);
         let built = built.map_err(|Unusable { why, help }| {
             let why = format!("the schema is not valid{why}");
             Unusable { why, help }

@@ -143,7 +143,7 @@ async fn parameters_are_as_they_are_described() {
         ("draft=yes", &[("draft", "type")]),
         ("either=12", none),
         ("either=7", none),
-        ("either=a", &[("either", "oneOf")]),
+        ("either=a", &[("either", "pattern")]),
         ("unknown=anything", none),
     ] {
         let uri = format!("/orders?{}", query.replace('"', "%22").replace('{', "%7B").replace('}', "%7D"));

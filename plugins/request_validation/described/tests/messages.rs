@@ -94,3 +94,40 @@ async fn numbers_just_out_of_range_are_rejected_wherever_they_are() {
         assert_eq!(send(&door, Sent("POST", "/a/1", &form, &format!("id={number}"))).await.0, wanted, "{number}");
     }
 }
+
+#[tokio::test]
+async fn the_faults_of_a_body_are_those_of_what_was_sent_an_object_or_a_list() {
+    let door = door(
+        "openapi: 3.1.0\npaths:\n  /a: { post: { requestBody: { content: { application/json: { schema: { oneOf: [{ $ref: '#/components/schemas/User' }, \
+         { type: array, maxItems: 200, items: { $ref: '#/components/schemas/User' } }] } } } } } }\ncomponents: { schemas: { User: \
+         { type: object, required: [email], properties: { email: { type: string, pattern: '@' }, age: { type: [integer, 'null'] } } } } }\n",
+        json!({}),
+    );
+    let many: Vec<Value> = (0..2000).map(|_| json!({})).collect();
+    for (body, wanted) in [
+        (json!({ "age": "x" }), json!([["email", "required"], ["age", "type"]])),
+        (
+            json!([{ "email": "a@b" }, {}, { "email": "x" }]),
+            json!([["[1].email", "required"], ["[2].email", "pattern"]]),
+        ),
+        (json!("text"), json!([["", "type"]])),
+        (json!([[]]), json!([["[0]", "type"]])),
+        // Of a large body, the first one.
+        (Value::Array(many), json!([["", "maxItems"]])),
+    ] {
+        let request = http::Request::builder().method("POST").uri("/a").header("content-type", "application/json");
+        let response = door.call(request.body(Body::from(body.to_string())).unwrap()).await;
+        let found: Value = serde_json::from_slice(&bytes(response).await).unwrap();
+        let mut found: Vec<Value> = found["details"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|detail| json!([detail["field"], detail["code"]]))
+            .collect();
+        let mut wanted = wanted.as_array().unwrap().clone();
+        for list in [&mut found, &mut wanted] {
+            list.sort_by_key(Value::to_string);
+        }
+        assert_eq!(found, wanted, "{body}");
+    }
+}
