@@ -28,6 +28,8 @@ paths:
     parameters: [{ name: orderId, in: path, required: true, schema: { type: string } }]
     get: { responses: { 200: { description: One., content: { application/json: { schema: { $ref: "#/components/schemas/Note" } } } } } }
     delete: { responses: { 204: { description: Gone. } } }
+    trace: { tags: [debug], responses: { 200: { description: What was sent. } } }
+  /orders/sent: { trace: { responses: { 200: { description: What was sent. } } } }
   /internal/metrics:
     get: { responses: { 200: { description: Numbers. } } }
 components:
@@ -104,6 +106,8 @@ fn clients_read_what_the_route_serves_of_the_upstream() {
     assert_eq!(document["tags"][1]["description"], "What customers order.");
     let one = document["paths"]["/one/{id}"].as_object().unwrap();
     assert_eq!(one.keys().collect::<Vec<_>>(), ["get"], "the route accepts no PUT");
+    let order = document["paths"]["/shop/orders/{orderId}"].as_object().unwrap();
+    assert_eq!(order.keys().collect::<Vec<_>>(), ["get", "delete"], "the gateway accepts no TRACE");
     // No reference leads nowhere.
     each_reference(&document, &mut |reference| {
         assert!(document.pointer(&reference[1..]).is_some(), "{reference}");

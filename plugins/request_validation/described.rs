@@ -205,6 +205,8 @@ impl Describes {
         match self.paths.find(path) {
             Some((item, values)) => match item.of(request.method()) {
                 Some(operation) => Found::Operation(Arc::clone(operation), values),
+                // An empty `Allow` would mean that the path is only switched off (RFC 9110 section 10.2.1).
+                None if item.0.is_empty() => Found::Nothing,
                 None => Found::OtherMethods(Arc::clone(item)),
             },
             None => Found::Nothing,

@@ -42,8 +42,8 @@ impl Description<'_> {
     }
 }
 
-/// Whether the route accepts this method, which is in lower case. GET includes HEAD.
+/// Whether the route accepts this method, which is in lower case. GET includes HEAD; no route accepts TRACE.
 fn accepts(route: &PlannedRoute, method: &str) -> bool {
     let has = |method: &str| route.methods.iter().any(|known| known.eq_ignore_ascii_case(method));
-    route.methods.is_empty() || has(method) || (method == "head" && has("get"))
+    method != "trace" && (route.methods.is_empty() || has(method) || (method == "head" && has("get")))
 }
