@@ -27,7 +27,9 @@ pub(in crate::resource::model) fn warn(
         if private.is_noticed(field, written) {
             let text = format!("`{field}` is unique across all {whose}s: a 409 tells one that another has the value");
             let fault = Fault::new(format!("fields.{field}.unique"), text).code(Code::BEYOND_PRESET);
-            let help = format!("write `with: [{own}]`; if it is meant to be unique across all, write `with: []`");
+            let with: Vec<&str> = written.unique.with.iter().map(String::as_str).chain([own]).collect();
+            let with = with.join(", ");
+            let help = format!("write `with: [{with}]`; if it is meant to be unique across all, write `with: []`");
             warnings.push(fault.help(help));
         }
         for way in private.is_removed_over(field, written) {
