@@ -51,17 +51,40 @@ pub fn faults(written: &WrongPasswords) -> Vec<Fault> {
             wrong(format!("{name}.every"), message, "use a time between 1s and 24h, such as 5m");
         }
     }
+    // Of two figures that do not go together, the fault is at the one that was written: those that are not in the file are the defaults.
+    let usual = WrongPasswords::default();
     if account.burst <= pair.burst {
         let message = format!("one client could lock an account: it may send {} wrong passwords at once", pair.burst);
-        wrong("account.burst".to_owned(), message, "use a larger number than `burst` of `client_and_account`");
+        if *account == usual.account {
+            let help = format!(
+                "use a smaller number than {}, which is `burst` of `account`, or a larger one there",
+                account.burst
+            );
+            wrong("client_and_account.burst".to_owned(), message, &help);
+        } else {
+            wrong("account.burst".to_owned(), message, "use a larger number than `burst` of `client_and_account`");
+        }
     }
     if account.every >= pair.every {
         let message = format!("one client could lock an account: it may send a wrong password every {}", pair.every);
-        wrong("account.every".to_owned(), message, "use a shorter time than `every` of `client_and_account`");
+        if *account == usual.account {
+            let help = format!(
+                "use a longer time than {}, which is `every` of `account`, or a shorter one there",
+                account.every
+            );
+            wrong("client_and_account.every".to_owned(), message, &help);
+        } else {
+            wrong("account.every".to_owned(), message, "use a shorter time than `every` of `client_and_account`");
+        }
     }
     if client.burst < pair.burst {
-        let message = format!("`burst` of `client_and_account` has no effect: it is {}", pair.burst);
-        wrong("client.burst".to_owned(), message, "use at least that number");
+        if *client == usual.client {
+            let message = format!("it has no effect: `burst` of `client`, for any accounts, is {}", client.burst);
+            wrong("client_and_account.burst".to_owned(), message, "use at most that number, or a larger one there");
+        } else {
+            let message = format!("`burst` of `client_and_account` has no effect: it is {}", pair.burst);
+            wrong("client.burst".to_owned(), message, "use at least that number");
+        }
     }
     faults
 }
