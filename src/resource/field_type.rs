@@ -61,9 +61,11 @@ impl FieldType {
         }
     }
 
-    /// The text of a filter as it is stored; `None` if it does not match the type.
+    /// The text of a filter as it is stored; `None` if it does not match the type. Numbers are written as in JSON, and integers without a
+    /// fraction and without an exponent: `05`, `+5` and `1e1` are different numbers to different programs.
     pub fn parse(&self, text: &str) -> Option<Param> {
         match self {
+            Self::Integer | Self::Number if !Json::is_number(text) => None,
             Self::Integer => text.parse().ok().map(Param::Integer),
             Self::Number => text.parse().ok().filter(|real: &f64| real.is_finite()).map(Param::Real),
             Self::Boolean => text.parse().ok().map(|truth: bool| Param::Integer(i64::from(truth))),
@@ -143,6 +145,14 @@ impl FieldType {
         matches!(self, Self::String | Self::Text | Self::Email | Self::Url | Self::Password)
     }
 
+    /// Whether a value can contain a comma or a quote, so that quotes are needed where several are in one text.
+    pub fn is_quoted_in_lists(&self) -> bool {
+        match self {
+            Self::Enum(values) => values.iter().any(|value| value.contains([',', '"'])),
+            other => other.is_free_text(),
+        }
+    }
+
     pub const fn is_email(&self) -> bool {
         matches!(self, Self::Email)
     }
@@ -199,19 +209,30 @@ fn is_url(text: &str) -> bool {
     !text.contains(|letter: char| letter.is_whitespace() || letter.is_control()) && Url::parse(text).is_ok()
 }
 
-/// Below this, every integer is a double that no other integer is rounded to.
-const EXACT: i64 = 9_007_199_254_740_992;
-
 /// An integer, which JSON Schema also knows as `1.0` and `1e3`: some programs write every number so.
 fn integer(text: &str) -> Result<Param, Mismatch> {
     if text.contains(['.', 'e', 'E']) {
-        let whole = text.parse::<f64>().ok().filter(|real| real.fract() == 0.0);
-        let digits = whole.and_then(|real| format!("{real:.0}").parse::<i64>().ok());
-        let exact = digits.filter(|number| number.abs() < EXACT);
-        return exact.map(Param::Integer).ok_or_else(|| Mismatch::of("type"));
+        return whole(text).map(Param::Integer).ok_or_else(|| Mismatch::of("type"));
     }
     let out_of_range = || Mismatch::because("type", "must be an integer of 64 bits, from -2^63 to 2^63-1");
     text.parse().map(Param::Integer).map_err(|_| out_of_range())
+}
+
+/// 2^63, which no integer of 64 bits with a sign is. Programs that read the number as a double must not read it as this one.
+const TOO_LARGE: f64 = 9_223_372_036_854_775_808.0;
+
+/// The integer that a number with a fraction or an exponent is, exactly.
+fn whole(text: &str) -> Option<i64> {
+    text.parse::<f64>().ok().filter(|double| double.abs() < TOO_LARGE)?;
+    let (digits, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let all = format!("{whole}{fraction}");
+    // Zeros at the end are part of the exponent.
+    let short = all.trim_end_matches('0');
+    let Ok(number) = short.parse::<i64>() else { return Some(0).filter(|_| matches!(short, "" | "-")) };
+    let moved = i64::try_from(all.len() - short.len()).ok()? - i64::try_from(fraction.len()).ok()?;
+    let exponent = exponent.parse::<i64>().ok()?.checked_add(moved)?;
+    number.checked_mul(10_i64.checked_pow(u32::try_from(exponent).ok()?)?)
 }
 
 fn real(text: &str) -> Result<Param, Mismatch> {
@@ -260,10 +281,30 @@ mod tests {
     #[test]
     fn numbers_are_exact_and_finite() {
         assert_eq!(FieldType::Integer.read(json!(7)), Ok(Param::Integer(7)));
-        for (text, number) in [("1.0", 1), ("1e3", 1000), ("-2.50e1", -25), ("-0.0", 0)] {
+        for (text, number) in [
+            ("1.0", 1),
+            ("1e3", 1000),
+            ("-2.50e1", -25),
+            ("-0.0", 0),
+            ("0e999", 0),
+            ("100e-2", 1),
+            ("1E+3", 1000),
+            ("1e18", 1_000_000_000_000_000_000),
+            ("9007199254740993.0", 9_007_199_254_740_993),
+            ("-9223372036854774784.0", -9_223_372_036_854_774_784),
+        ] {
             assert_eq!(FieldType::Integer.read(Json::Number(text.into())), Ok(Param::Integer(number)), "{text}");
         }
-        for bad in ["1.5", "9007199254740993.0", "1e19", "1e-1", "1e999"] {
+        for bad in [
+            "1.5",
+            "1e19",
+            "1e-1",
+            "10e-2",
+            "1e999",
+            "9223372036854775807.0",
+            "-9223372036854775808.0",
+            "1e-99999999999",
+        ] {
             assert_eq!(FieldType::Integer.read(Json::Number(bad.into())), Err(Mismatch::of("type")), "{bad}");
         }
         for bad in [json!("7"), json!(1.5), json!(true), json!([1])] {
@@ -272,8 +313,12 @@ mod tests {
         let mismatch = FieldType::Integer.read(json!(18_446_744_073_709_551_615_u64)).unwrap_err();
         assert!(mismatch.text.unwrap().contains("64 bits"));
         assert_eq!(FieldType::Number.read(json!(0.5)), Ok(Param::Real(0.5)));
-        assert_eq!(FieldType::Number.parse("NaN"), None);
-        assert_eq!(FieldType::Number.parse("inf"), None);
+        for bad in ["NaN", "inf", "05", "+5", ".5", "5.", "1_0", " 5", "5 ", "", "-", "0x1", "1e400"] {
+            assert_eq!((FieldType::Number.parse(bad), FieldType::Integer.parse(bad)), (None, None), "{bad}");
+        }
+        assert_eq!(FieldType::Number.parse("-5.0e1"), Some(Param::Real(-50.0)));
+        assert_eq!((FieldType::Integer.parse("5.0"), FieldType::Integer.parse("1e1")), (None, None));
+        assert_eq!(FieldType::Integer.parse("-0"), Some(Param::Integer(0)));
         let money = FieldType::Decimal { precision: 12, scale: 2 };
         assert_eq!(money.read(json!("12.5")), Ok(Param::Text("12.50".into())));
         assert_eq!(money.read(json!(12.5)), Err(Mismatch::of("type")));

@@ -133,6 +133,13 @@ impl Json {
         (reader.event() == Ok(JsonEvent::Eof)).then_some(value)
     }
 
+    /// Whether a text is a number in the grammar of RFC 8259 section 6, with nothing around it.
+    pub fn is_number(text: &str) -> bool {
+        let is_bare = text.ends_with(|last: char| last.is_ascii_digit())
+            && text.starts_with(|first: char| first == '-' || first.is_ascii_digit());
+        is_bare && matches!(Self::stored(text), Some(Self::Number(_)))
+    }
+
     /// The shortest text of it, with numbers as they were written and keys in their order.
     pub fn write(&self) -> String {
         let mut out = Vec::new();

@@ -275,7 +275,7 @@ fn gather<'a>(model: &Model, query: &'a str, kept: &mut String, faults: &mut Fau
 }
 
 fn number(name: &str, text: &str, faults: &mut Faults, help: impl FnOnce() -> String) -> u32 {
-    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let digits = !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
     match text.parse::<u32>() {
         Ok(number) if digits && number > 0 => number,
         _ => {

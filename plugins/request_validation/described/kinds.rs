@@ -152,13 +152,15 @@ impl Kinds {
         self.has(Self(NULL.0 | BOOLEAN.0 | NUMBER.0 | TEXT.0))
     }
 
-    /// The values that `text` can mean, the likeliest first.
+    /// The values that `text` can mean, the likeliest first. A number is written as in JSON, and an integer without a fraction and without
+    /// an exponent: `05`, `+5` and `1e1` are different numbers to different servers.
     pub fn read(self, text: &str) -> Vec<Value> {
         let mut found = Vec::new();
         if self.has(NUMBER)
             && let Ok(number) = serde_json::from_str::<serde_json::Number>(text)
             && text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
             && text.ends_with(|last: char| last.is_ascii_digit())
+            && (self.0 & NUMBER.0 == NUMBER.0 || !text.contains(['.', 'e', 'E']))
         {
             found.push(Value::Number(number));
         }

@@ -167,8 +167,6 @@ fn filter(field: &Field, operator: FilterOp) -> Value {
         FilterOp::Eq => format!("filter[{name}]"),
         other => format!("filter[{name}][{}]", operator_word(other)),
     };
-    // Other types have no comma in their values.
-    let is_text = field.kind.is_free_text() || matches!(field.kind, FieldType::Enum(_));
     let (description, schema) = match operator {
         FilterOp::Eq => (format!("Only items whose `{name}` is this."), value(field)),
         FilterOp::Ne => (format!("Only items whose `{name}` is not this."), value(field)),
@@ -179,7 +177,7 @@ fn filter(field: &Field, operator: FilterOp) -> Value {
         FilterOp::Null => (format!("Only items whose `{name}` is null, or is not."), json!({ "type": "boolean" })),
         FilterOp::Prefix => (format!("Only items whose `{name}` starts with this."), text()),
         FilterOp::Contains => (format!("Only items whose `{name}` contains this."), text()),
-        FilterOp::In if is_text => (
+        FilterOp::In if field.kind.is_quoted_in_lists() => (
             format!(
                 "Only items whose `{name}` is one of these, separated by commas. Quote a value that contains a comma or \
                  starts with a quote: `\"a,b\",c`."
@@ -202,11 +200,8 @@ fn filter(field: &Field, operator: FilterOp) -> Value {
 /// Several texts in one.
 fn listed(field: &Field) -> Value {
     match &field.kind {
-        // No comma, no quote: they need no syntax.
-        FieldType::Enum(values) if !values.iter().any(|value| value.contains([',', '"'])) => {
-            json!({ "type": "array", "minItems": 1, "maxItems": MOST_VALUES, "items": value(field) })
-        }
         FieldType::Enum(values) => json!({ "type": "string", "pattern": listed_values(values, MOST_VALUES) }),
+        FieldType::Url => json!({ "type": "string", "pattern": pattern::url_list(MOST_VALUES) }),
         _ => json!({ "type": "string", "pattern": quoted_list(MOST_VALUES) }),
     }
 }
@@ -232,7 +227,7 @@ fn value(field: &Field) -> Value {
         }
         FieldType::Date => json!({ "type": "string", "format": "date" }),
         FieldType::Enum(values) => json!({ "type": "string", "enum": values }),
-        FieldType::Url => json!({ "type": "string", "format": "uri" }),
+        FieldType::Url => json!({ "type": "string", "pattern": pattern::URL, "not": { "pattern": pattern::NO_HOST } }),
         FieldType::String | FieldType::Text | FieldType::Email | FieldType::Json(_) | FieldType::Password => text(),
     }
 }

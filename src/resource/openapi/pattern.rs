@@ -34,12 +34,20 @@ pub const WITHOUT_NUL: &str = "^[^\\u0000]*$";
 pub const ID: &str =
     "^(?:[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,63}|\\.[A-Za-z0-9_~-][A-Za-z0-9._~-]{0,62}|\\.\\.[A-Za-z0-9._~-]{1,62})$";
 
-/// An e-mail address with a domain in ASCII, perhaps with white space at both ends.
+/// An e-mail address, perhaps with white space at both ends. No pattern says which letters an international domain may have.
 pub fn email(is_trimmed: bool) -> String {
     let label = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?";
+    let (foreign, any) = ("[^\\u0000-\\u007f\\s]", "(?:[A-Za-z0-9.-]|[^\\u0000-\\u007f\\s])");
+    let domain = format!("(?:{label}(?:\\.{label})*|[A-Za-z0-9.-]*{foreign}{any}*)");
     let blank = if is_trimmed { "\\s*" } else { "" };
-    format!("^{blank}[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{label}(?:\\.{label})*{blank}$")
+    format!("^{blank}[A-Za-z0-9.!#$%&'*+/=?^_`{{|}}~-]{{1,64}}@{domain}{blank}$")
 }
+
+/// An absolute URL: a scheme, and what follows it without white space and control characters. No pattern says which host names are valid.
+pub const URL: &str = "^[A-Za-z][A-Za-z0-9+.-]*:[^\\s\\u0000-\\u001f\\u007f-\\u009f]*$";
+
+/// A URL without the host that its scheme needs, which [`URL`] would accept.
+pub const NO_HOST: &str = "^(?:[Hh][Tt][Tt][Pp][Ss]?|[Ww][Ss]{1,2}|[Ff][Tt][Pp]):[/\\\\]*(?:[?#]|$)";
 
 /// A parameter in a path: what the gateway does not reject in one segment.
 pub const SEGMENT: &str = "^(?:\\.{0,2}[^.\\u0000-\\u001f\\u007f/\\\\;%][^\\u0000-\\u001f\\u007f/\\\\;%]*|\\.{3,}[^\\u0000-\\u001f\\u007f/\\\\;%]*)$";
@@ -68,10 +76,10 @@ pub fn trimmed(least: usize) -> String {
 
 /// A list of some of these values in one parameter.
 pub fn listed(values: &[String], most: usize) -> String {
-    let written = values.iter().map(|value| {
+    let written = values.iter().flat_map(|value| {
         let needs_quotes = value.contains(',') || value.trim_start().starts_with('"');
-        let quoted = || format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""));
-        escaped(&if needs_quotes { quoted() } else { value.clone() })
+        let quoted = format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""));
+        (!needs_quotes).then(|| escaped(value)).into_iter().chain([escaped(&quoted)])
     });
     let value = format!("(?:{})", written.collect::<Vec<_>>().join("|"));
     format!("^{value}(?:,{value}){{0,{}}}$", most.saturating_sub(1))
@@ -92,6 +100,13 @@ fn escaped(text: &str) -> String {
 /// A list of texts in one parameter: `a,b`, quoted if a text has a comma or starts with a quote.
 pub fn quoted_list(most: usize) -> String {
     let value = "(?:\\s*(?:[^\\s\",\\u0000][^,\\u0000]*)?|\"(?:[^\"\\\\\\u0000]|\\\\[\"\\\\])*\")";
+    format!("^{value}(?:,{value}){{0,{}}}$", most.saturating_sub(1))
+}
+
+/// The same for URLs, of which each begins with a scheme.
+pub fn url_list(most: usize) -> String {
+    let (scheme, blank) = ("[A-Za-z][A-Za-z0-9+.-]*:", "\\s\\u0000-\\u001f\\u007f-\\u009f");
+    let value = format!("(?:{scheme}[^{blank},]*|\"{scheme}(?:[^{blank}\"\\\\]|\\\\[\"\\\\])*\")");
     format!("^{value}(?:,{value}){{0,{}}}$", most.saturating_sub(1))
 }
 
@@ -186,8 +201,49 @@ mod tests {
             "a@x.com\n",
             "\"q\"@x.com",
             "a@b@c",
+            "a@bücher.example",
+            "a@bücher",
+            "a@x.bücher.example",
+            "a@BU\u{308}CHER.EXAMPLE",
+            "a@bücher。example",
+            "a@ｂ.example",
+            "a@bücher.example ",
+            "ü@bücher.example",
+            "a@ü b.example",
+            "a@ü[1.1.1.1]",
+            "a@xn--bcher-kva.example",
         ] {
             assert_eq!(matches(&email(false), text), normal(text).is_some(), "{text:?}");
+        }
+        use crate::resource::field_type::FieldType;
+        for text in [
+            "http://a",
+            "https://a/b?c=d,e#f",
+            "HTTP://A",
+            "http:a",
+            "http://ä.de/ö?ü",
+            "http://a/b|c?d[]=e",
+            "ftp://a",
+            "javascript:alert(1)",
+            "mailto:a@b",
+            "urn:a:b",
+            "a:",
+            "http://",
+            "https:",
+            "wss://?a",
+            "http://a b",
+            "http://a\u{a0}b",
+            "http://a\n",
+            "http://a\u{7f}",
+            "x",
+            "",
+            "/a",
+            "//a/b",
+            "1a:b",
+            "ä:b",
+        ] {
+            let fits = matches(URL, text) && !matches(NO_HOST, text);
+            assert_eq!(fits, FieldType::Url.read(serde_json::json!(text)).is_ok(), "{text:?}");
         }
     }
 }

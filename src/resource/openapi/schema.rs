@@ -199,8 +199,8 @@ fn add_pattern(field: &Field, schema: &mut Map<String, Value>, notes: &mut Vec<S
             Some(pattern::email(field.trim))
         }
         FieldType::Url => {
-            schema.insert("format".to_owned(), "uri".into());
-            None
+            schema.insert("not".to_owned(), json!({ "pattern": pattern::NO_HOST }));
+            Some(pattern::URL.to_owned())
         }
         FieldType::Decimal { precision, scale } => {
             shorter(schema, pattern::LONGEST_DECIMAL);

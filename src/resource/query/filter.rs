@@ -15,6 +15,7 @@ use std::borrow::Cow;
 /// A list with more filters is rejected.
 pub(super) const MOST_FILTERS: usize = 16;
 pub const MOST_VALUES: usize = 100;
+const TOO_MANY: &str = "more than 100 values";
 /// The longest single value, in bytes.
 const LONGEST_VALUE: usize = 1024;
 
@@ -81,7 +82,9 @@ fn values(field: &Field, operator: FilterOp, text: &str) -> Result<Vec<Param>, S
             Some(truth) => Ok(vec![truth]),
             None => Err(FieldType::Boolean.demand()),
         },
-        FilterOp::In => split(text)?.iter().map(|item| stored(item)).collect(),
+        FilterOp::In if field.kind.is_quoted_in_lists() => split(text)?.iter().map(|item| stored(item)).collect(),
+        FilterOp::In if text.split(',').nth(MOST_VALUES).is_some() => Err(TOO_MANY.to_owned()),
+        FilterOp::In => text.split(',').map(stored).collect(),
         FilterOp::Prefix | FilterOp::Contains => {
             short(text)?;
             Ok(vec![field.stored_piece(operator, text)])
@@ -98,7 +101,7 @@ fn split(text: &str) -> Result<Vec<Cow<'_, str>>, String> {
     let mut rest = Some(text);
     while let Some(text) = rest {
         if values.len() == MOST_VALUES {
-            return Err("more than 100 values".to_owned());
+            return Err(TOO_MANY.to_owned());
         }
         let (value, after) = match text.strip_prefix('"') {
             Some(quoted) => quoted_value(quoted)?,

@@ -64,6 +64,7 @@ async fn forms_are_as_they_are_described() {
         ("item=tea&count=1&code=100", &[]),
         ("item=tea&count=1&code=7", &[]),
         ("item=tea&count=1&code=70", &[("code", "minimum")]),
+        ("item=tea&count=1.0&code=5.0", &[("code", "pattern"), ("count", "type")]),
         ("item=%FF&count=1", &[("", "encoding")]),
         ("{}", &[("count", "required"), ("item", "required")]),
     ] {

@@ -93,7 +93,7 @@ pub struct Field {
     ///
     /// `in` accepts values separated by commas. A value that contains a comma or starts with a quote is quoted, with `\"`
     /// for a quote and `\\` for a backslash: `?filter[name][in]="Doe, Jane",Ada`. Spaces are part of a value; a space
-    /// next to a quote is rejected with 400.
+    /// next to a quote is rejected with 400. Only texts take quotes, and enums with a comma or a quote in one of their values.
     #[serde(default)]
     pub filter: Vec<FilterOp>,
     /// Whether a list can be sorted by it.

@@ -65,7 +65,7 @@ async fn a_number_that_does_not_fit_is_refused_with_the_reason() {
     for number in ["9223372036854775808", "-9223372036854775809", "123456789012345678901234567890"] {
         refused(&api.post(&format!(r#"{{"amount":{number}}}"#)).await, &format!("amount: {range}"));
     }
-    for number in ["1e-3", "1.5", "1E400", "9007199254740993.0"] {
+    for number in ["1e-3", "1.5", "1E400", "9223372036854775808.0"] {
         refused(&api.post(&format!(r#"{{"amount":{number}}}"#)).await, "amount: must be an integer");
     }
     for number in ["1e400", "-1E400"] {
@@ -80,6 +80,7 @@ async fn a_number_that_does_not_fit_is_refused_with_the_reason() {
     }
     // JSON Schema knows these as integers, and they are returned as such.
     assert_eq!(api.post(r#"{"amount":1.50e3}"#).await.json()["amount"], 1500);
+    assert_eq!(api.post(r#"{"amount":9007199254740993.0}"#).await.json()["amount"], 9_007_199_254_740_993_i64);
     assert_eq!(api.post(r#"{"amount":-9223372036854775808,"ratio":1e308}"#).await.status, 201);
     assert_eq!(api.post(r#"{"amount":-0,"ratio":0.1234567890123456789012345678901234567890}"#).await.status, 201);
 }
