@@ -7,7 +7,7 @@ mod tests;
 
 use check::{ApiKeys, Source};
 use gatewright_sdk::fields::{self, Use};
-use gatewright_sdk::items::{LookedUp, Lookup, NamedSetting};
+use gatewright_sdk::items::{Becomes, LookedUp, Lookup, NamedSetting};
 use gatewright_sdk::{
     CheckContext, Code, Compiled, Contract, Credentials, Fault, IDENTITY, NamedFile, Plugin, Scope, Traits,
 };
@@ -180,19 +180,24 @@ impl Keys {
     fn lookup(&self) -> Option<Lookup> {
         let named = |path: &str, name: &String| NamedSetting { path: format!("keys.{path}"), name: name.clone() };
         let field = |path: &str, name: &Option<String>, types: &'static [&'static str]| {
-            name.as_ref().map(|name| LookedUp { setting: named(path, name), types })
+            name.as_ref().map(|name| LookedUp { setting: named(path, name), types, becomes: None })
         };
+        let part = |path: &str, name: &Option<String>, types: &'static [&'static str], becomes: Becomes| {
+            field(path, name, types).map(|field| LookedUp { becomes: Some(becomes), ..field })
+        };
+        let claim = |name: &str| Becomes::Claim(name.to_owned());
         let mut reads: Vec<LookedUp> = [
-            field("owner", &self.owner, TEXT),
-            field("scopes", &self.scopes, LIST),
-            field("roles", &self.roles, LIST),
+            part("owner", &self.owner, TEXT, Becomes::Subject),
+            part("scopes", &self.scopes, LIST, claim("scope")),
+            part("roles", &self.roles, LIST, claim("roles")),
             field("expires", &self.expires, TIME),
         ]
         .into_iter()
         .flatten()
         .collect();
         for (index, name) in self.claims.iter().enumerate() {
-            reads.push(LookedUp { setting: named(&format!("claims[{index}]"), name), types: &[] });
+            let setting = named(&format!("claims[{index}]"), name);
+            reads.push(LookedUp { setting, types: &[], becomes: Some(claim(name)) });
         }
         Some(Lookup {
             resource: named("resource", self.resource.as_ref()?),

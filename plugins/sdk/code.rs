@@ -192,7 +192,7 @@ codes! {
     SIGN_IN = "GW0526": "invalid `sign_in`",
     SIGN_IN_TOKEN = "GW0527": "plugin that cannot sign the tokens of a `sign_in`",
     SIGN_IN_BLOCKED = "GW0528": "`sign_in` behind a plugin that requires a token",
-    SIGN_IN_CLAIM = "GW0529": "claim with which callers can give themselves permissions",
+    CHOSEN_CLAIM = "GW0529": "claim with which callers can give themselves permissions",
     DUPLICATE_TARGET = "GW0531": "duplicate upstream target",
     OPENAPI_FILE = "GW0532": "unusable OpenAPI file",
     SIGN_IN_PASSWORD = "GW0533": "password that an access token is enough to change",

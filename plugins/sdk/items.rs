@@ -40,6 +40,16 @@ pub struct LookedUp {
     pub setting: NamedSetting,
     /// The types that the field may have, as in the configuration; any type if there are none.
     pub types: &'static [&'static str],
+    /// What its value becomes, if that is a part of an identity. `check` warns if callers without any permission can set it.
+    pub becomes: Option<Becomes>,
+}
+
+/// A part of an identity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Becomes {
+    Subject,
+    /// The claim with this name.
+    Claim(String),
 }
 
 /// The resources of the configuration that is being installed.

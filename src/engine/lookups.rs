@@ -25,7 +25,7 @@ pub(super) fn check(plugins: &Plugins, document: &Document, faults: &mut Faults<
             faults.add(path, fault.code(Code::UNKNOWN_REFERENCE).help(words::way_out(name, &known)));
             continue;
         };
-        for LookedUp { setting, types } in lookup.fields() {
+        for LookedUp { setting, types, .. } in lookup.fields() {
             let Some(field) = resource.fields.get(&setting.name) else {
                 let known: Vec<_> = resource.fields.names().collect();
                 let message = format!("resource `{name}` has no field `{}`", setting.name);

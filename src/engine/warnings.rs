@@ -4,6 +4,7 @@
 mod access;
 mod certificates;
 mod chains;
+mod keys;
 
 use crate::config::document::route::Route;
 use crate::engine::chain::Step;
@@ -44,5 +45,6 @@ pub(super) fn find(compiled: &Compiled, now: i64, faults: &mut Faults<'_>) {
     }
     certificates::check(compiled, now, faults);
     access::check(compiled, &ways, faults);
+    keys::check(compiled, faults);
     chains::check(&parts.plugins, document, &ways, faults);
 }

@@ -4,12 +4,12 @@ use super::limits::{self, Limits};
 use crate::config::document::resource::{Field as WrittenField, Operation};
 use crate::config::document::route::SignIn;
 use crate::config::words;
-use crate::resource::access::{Demand, Rule};
 use crate::resource::field::Field;
 use crate::resource::field_type::FieldType;
 use crate::resource::model::{Model, fixed_conditions};
 use crate::resource::predicate::{Column, Comparison};
 use crate::resource::sessions::Lifetime;
+use crate::resource::settable::{IsServed, Setter};
 use crate::resource::store::Row;
 use gatewright_sdk::{Code, Fault, HumanDuration};
 use serde_json::Value;
@@ -201,11 +201,11 @@ pub fn warnings(
     settings: &SignIn,
     model: &Model,
     written: Option<&WrittenField>,
-    is_served: &dyn Fn(Operation) -> bool,
+    is_served: IsServed<'_>,
 ) -> Vec<Fault> {
     let fault = |path: String, name: &str, message: String| {
         let help = format!("add `hidden: true` or `read_only: true` to the field `{name}` of `{}`", model.name);
-        Fault::new(path, message).code(Code::SIGN_IN_CLAIM).help(help)
+        Fault::new(path, message).code(Code::CHOSEN_CLAIM).help(help)
     };
     let claim = |(claim, name): (&str, &String)| {
         let is_powerful = POWERFUL.contains(&claim.to_ascii_lowercase().as_str());
@@ -227,7 +227,8 @@ pub fn warnings(
 /// A warning if a token is enough to set another password: with a stolen one, the account could be taken over.
 fn password_of_holders(settings: &SignIn, model: &Model) -> Option<Fault> {
     let name = &settings.password;
-    if !may_update(model, model.fields.get(model.position(name)?)?) {
+    let at = model.position(name)?;
+    if !model.may_update(model.fields.get(at)?, at) {
         return None;
     }
     let message = format!(
@@ -241,33 +242,11 @@ fn password_of_holders(settings: &SignIn, model: &Model) -> Option<Fault> {
     Some(Fault::new("password", message).code(Code::SIGN_IN_PASSWORD).help(help))
 }
 
-/// Whether the owner of an item can change this field of it without any permission.
-fn may_update(model: &Model, field: &Field) -> bool {
-    let is_open = !field.hidden && !field.read_only && field.updates;
-    is_open && model.has(Operation::Update) && !asks_for_permission(&model.rules.update)
-}
-
-/// Who can set the field of their own account without any permission.
-fn who_sets(model: &Model, name: &str, is_served: &dyn Fn(Operation) -> bool) -> Option<&'static str> {
-    let field = model.fields.get(model.position(name)?)?;
-    if field.hidden || field.read_only {
-        return None;
-    }
-    let signs_up = || model.demand(Operation::Create).is_some_and(|demand| demand < Demand::Identity);
-    let creates = field.creates && is_served(Operation::Create) && signs_up();
-    match (creates, is_served(Operation::Update) && may_update(model, field)) {
-        (true, _) => Some("anyone who signs up"),
-        (false, true) => Some("users who may change their own item"),
-        (false, false) => None,
-    }
-}
-
-/// Whether only callers with a certain role, scope or claim fulfil the rule.
-fn asks_for_permission(rule: &Rule) -> bool {
-    match rule {
-        Rule::Never | Rule::Role(_) | Rule::Scope(_) | Rule::Claim(..) => true,
-        Rule::Always | Rule::Authenticated | Rule::Where(_) => false,
-        Rule::All(rules) => rules.iter().any(asks_for_permission),
-        Rule::Any(rules) => rules.iter().all(asks_for_permission),
-    }
+/// Who can set the field of an account without any permission.
+fn who_sets(model: &Model, name: &str, is_served: IsServed<'_>) -> Option<&'static str> {
+    Some(match model.setter(name, is_served)? {
+        Setter::Anyone => "anyone who signs up",
+        Setter::Authenticated => "users who may make another account",
+        Setter::Changer => "users who may change their own item",
+    })
 }
