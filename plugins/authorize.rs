@@ -52,7 +52,9 @@ impl Plugin for Authorize {
         let refuses_strangers = asks.then_some("remove it from this chain");
         let requires: &[_] = if asks { &[IDENTITY] } else { &[] };
         let contract = Contract::rejects(&[401, 403]);
-        let traits = Traits { requires, restricts: true, refuses_strangers, contract, ..Traits::default() };
+        let mut decides_by = Vec::new();
+        self.add_claims(&mut decides_by);
+        let traits = Traits { requires, decides_by, restricts: true, refuses_strangers, contract, ..Traits::default() };
         Compiled::filter(self.gate()).traits(traits).faults(faults)
     }
 }
@@ -89,6 +91,13 @@ impl Authorize {
         let own = self.role.is_some() || self.scope.is_some() || !self.claims.is_empty();
         own || self.cel.as_ref().is_some_and(Condition::uses_identity)
             || self.any.iter().chain(&self.all).any(Self::asks_for_identity)
+    }
+
+    /// Adds the claims that any of it compares, apart from roles and scopes.
+    fn add_claims(&self, names: &mut Vec<String>) {
+        names.extend(self.claims.keys().cloned());
+        names.extend(self.cel.iter().flat_map(Condition::claims));
+        self.any.iter().chain(&self.all).for_each(|inner| inner.add_claims(names));
     }
 
     fn gate(self) -> Gate {

@@ -7,6 +7,7 @@ pub mod chain;
 pub mod compile;
 #[expect(clippy::disallowed_methods, reason = "it compiles on a thread of its own")]
 pub mod compiler;
+mod deciding;
 pub mod exchange;
 pub mod explain;
 mod faults;

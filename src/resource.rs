@@ -7,6 +7,7 @@ mod cascade;
 mod claim;
 mod contract;
 mod cursor;
+mod deciding;
 mod decimal;
 pub mod dialect;
 mod digest;
@@ -53,6 +54,7 @@ mod watch;
 
 pub use access::Demand;
 pub use audit::of_keys;
+pub use deciding::Deciding;
 pub use handlers::{Api, api, exposed_headers, service, service_under};
 pub use items::TableItems;
 pub use measure::Statements;

@@ -66,6 +66,8 @@ pub struct Traits {
     pub placeholders: Vec<NamedPlaceholder>,
     /// The items of a resource that it reads: see [`Place::resources`].
     pub lookup: Option<Lookup>,
+    /// The claims by which it decides about requests, by name. `check` warns if callers can choose them.
+    pub decides_by: Vec<String>,
     /// Whether it decides about every request, also about those without credentials.
     pub decides_always: bool,
     /// What it limits. `check` warns if a smaller outer limit makes this one ineffective.

@@ -4,6 +4,7 @@
 //! the model in [`model`]. Regular expressions and networks are compiled with it, so they must be literals.
 
 mod check;
+mod claims;
 mod functions;
 mod help;
 mod model;
@@ -23,6 +24,7 @@ use cel::{Context, Env, ExecutionError, Value};
 use check::{Checked, Kind};
 use functions::Compiled;
 use model::Seen;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, LazyLock};
@@ -111,6 +113,13 @@ impl Condition {
     /// Whether it names the identity (`auth`), which an earlier plugin must have proven.
     pub fn uses_identity(&self) -> bool {
         self.0.0.groups.identity
+    }
+
+    /// The names of the claims of the caller that it reads.
+    pub fn claims(&self) -> BTreeSet<String> {
+        let mut names = BTreeSet::new();
+        claims::add(&self.0.0.tree, &mut names);
+        names
     }
 }
 

@@ -15,6 +15,7 @@ use crate::config::rewriting::Rewriting;
 use crate::config::sources::Sources;
 use crate::counters::tls::Certificates;
 use crate::engine::chain::{self, Plugins, StepMaker, Steps};
+use crate::engine::deciding;
 use crate::engine::faults::Faults;
 use crate::engine::gaps::{self, Gap};
 use crate::engine::guarded::Guarded;
@@ -115,12 +116,14 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
         serving.all(|(_, steps)| steps.protecting.contains(guard))
     };
     let (tls, admin_tls) = (tls(&document, &mut faults), admin_tls(&document, &mut faults));
+    let deciding = deciding::find(&document, &models, &plugins);
     let context = TargetContext {
         services: registry.services(),
         check: &check,
         document: &document,
         models: &models,
         served: &served,
+        deciding: &deciding,
         plugins: &plugins,
     };
     let mut reached = Reached::new(&models, &upstreams, sources.absolute_folder());

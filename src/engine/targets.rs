@@ -18,9 +18,9 @@ use crate::engine::openapi::Descriptions;
 use crate::engine::plan::{Below, PlannedTarget};
 use crate::engine::reach::{self, Reach};
 use crate::engine::router::Pattern;
-use crate::resource::Api;
 use crate::resource::model::Model;
 use crate::resource::model::served::Served;
+use crate::resource::{Api, Deciding};
 use crate::upstream::{Compiled, Copies, Upstream};
 use gatewright_sdk::{CheckContext, Fault, HttpService, Keep};
 use http::Method;
@@ -84,6 +84,8 @@ pub struct TargetContext<'a> {
     pub models: &'a [(String, Arc<Model>)],
     /// The routes to them.
     pub served: &'a Served<'a>,
+    /// The claims by which the document decides.
+    pub deciding: &'a Deciding,
     pub plugins: &'a Plugins,
 }
 

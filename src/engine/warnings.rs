@@ -9,6 +9,7 @@ mod keys;
 use crate::config::document::route::Route;
 use crate::engine::chain::Step;
 use crate::engine::compile::Compiled;
+use crate::engine::deciding;
 use crate::engine::faults::Faults;
 use std::collections::HashMap;
 
@@ -43,8 +44,9 @@ pub(super) fn find(compiled: &Compiled, now: i64, faults: &mut Faults<'_>) {
             }
         }
     }
+    let deciding = deciding::find(document, &parts.models, &parts.plugins);
     certificates::check(compiled, now, faults);
     access::check(compiled, &ways, faults);
-    keys::check(compiled, faults);
+    keys::check(compiled, &deciding, faults);
     chains::check(&parts.plugins, document, &ways, faults);
 }

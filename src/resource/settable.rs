@@ -5,6 +5,7 @@ use super::field::Field;
 use super::model::Model;
 use super::predicate::Column;
 use crate::config::document::resource::{FilterOp, Operation};
+use std::collections::BTreeSet;
 
 /// Callers without any permission who can set a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,11 +45,27 @@ impl Model {
         self.position(name).is_some_and(changes) && is_open()
     }
 
+    /// The claims of callers that its rules compare, apart from roles and scopes.
+    pub fn decides_by(&self) -> BTreeSet<&str> {
+        let mut names = BTreeSet::new();
+        self.rules.all().for_each(|rule| add_claims(rule, &mut names));
+        names
+    }
+
     /// Whether callers who may change an item can change this field of it without any permission.
     pub(super) fn may_update(&self, field: &Field, at: usize) -> bool {
         let is_open = !field.hidden && !field.read_only && field.updates;
         let after = self.rules.update_check.as_ref().unwrap_or(&self.rules.update);
         is_open && self.has(Operation::Update) && !asks_for_permission(&self.rules.update) && !binds(after, at)
+    }
+}
+
+fn add_claims<'a>(rule: &'a Rule, names: &mut BTreeSet<&'a str>) {
+    rule.add_claims(names);
+    match rule {
+        Rule::Claim(name, _) => drop(names.insert(name)),
+        Rule::All(rules) | Rule::Any(rules) => rules.iter().for_each(|rule| add_claims(rule, names)),
+        _ => {}
     }
 }
 

@@ -3,13 +3,13 @@
 use crate::config::document::resource::Operation;
 use crate::engine::compile::Compiled;
 use crate::engine::faults::Faults;
-use crate::resource::Setter;
 use crate::resource::model::Model;
 use crate::resource::model::served::Served;
+use crate::resource::{Deciding, Setter};
 use gatewright_sdk::items::{Becomes, LookedUp, Lookup};
 use gatewright_sdk::{Code, Fault};
 
-pub(super) fn check(compiled: &Compiled, faults: &mut Faults<'_>) {
+pub(super) fn check(compiled: &Compiled, deciding: &Deciding, faults: &mut Faults<'_>) {
     let document = &compiled.plan.document;
     let served = Served::of(&document.routes);
     let mut all: Vec<_> = compiled.parts.plugins.all().collect();
@@ -20,7 +20,7 @@ pub(super) fn check(compiled: &Compiled, faults: &mut Faults<'_>) {
         let model = compiled.parts.models.iter().find(|(known, _)| known == name).map(|(_, model)| &**model);
         let Some((model, spec)) = model.zip(document.resources.get(name)) else { continue };
         let is_served = |operation: Operation| served.takes((name, spec), operation);
-        let keys = Keys { model, is_served: &is_served };
+        let keys = Keys { model, deciding, is_served: &is_served };
         let found = lookup.reads.iter().filter_map(|read| keys.chosen(read));
         found.chain(keys.taken(lookup)).for_each(|warning| faults.warn(path, warning));
     }
@@ -29,6 +29,7 @@ pub(super) fn check(compiled: &Compiled, faults: &mut Faults<'_>) {
 /// The resource with the keys.
 struct Keys<'a> {
     model: &'a Model,
+    deciding: &'a Deciding,
     is_served: &'a dyn Fn(Operation) -> bool,
 }
 
@@ -49,7 +50,7 @@ impl Keys<'_> {
                 format!("add `set: $claims.sub` to the field `{field}` of `{resource}`, or {by_role}"),
             ),
             Becomes::Claim(claim) => (
-                format!("choose the claim `{claim}` of their keys"),
+                format!("choose the claim `{claim}` of their keys{}", self.deciding.end_of(claim)?),
                 format!("add `hidden: true` or `read_only: true` to the field `{field}` of `{resource}`, or {by_role}"),
             ),
         };

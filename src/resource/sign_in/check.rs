@@ -4,6 +4,7 @@ use super::limits::{self, Limits};
 use crate::config::document::resource::{Field as WrittenField, Operation};
 use crate::config::document::route::SignIn;
 use crate::config::words;
+use crate::resource::deciding::Deciding;
 use crate::resource::field::Field;
 use crate::resource::field_type::FieldType;
 use crate::resource::model::{Model, fixed_conditions};
@@ -48,8 +49,6 @@ impl Accounts {
 
 /// Claims that every token has.
 const OWN: [&str; 8] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid"];
-/// Claims that usually give permissions.
-const POWERFUL: [&str; 8] = ["role", "roles", "scope", "scp", "permissions", "groups", "admin", "is_admin"];
 
 const LONGEST: HumanDuration = HumanDuration::from_secs(24 * 3600);
 
@@ -195,12 +194,12 @@ fn times(settings: &SignIn) -> Option<Fault> {
 }
 
 /// Claims that give permissions, and fields that decide who may sign in, which callers can set themselves; and a password that they can
-/// change without the current one, unless `written`, what the file says about the field, allows it. `is_served` says whether a route
-/// of the accounts takes such requests.
+/// change without the current one, unless `written`, what the file says about the field, allows it. `deciding` are the claims by which
+/// the document decides, and `is_served` says whether a route of the accounts takes such requests.
 pub fn warnings(
     settings: &SignIn,
     model: &Model,
-    written: Option<&WrittenField>,
+    (written, deciding): (Option<&WrittenField>, &Deciding),
     is_served: IsServed<'_>,
 ) -> Vec<Fault> {
     let fault = |path: String, name: &str, message: String| {
@@ -208,10 +207,12 @@ pub fn warnings(
         Fault::new(path, message).code(Code::CHOSEN_CLAIM).help(help)
     };
     let claim = |(claim, name): (&str, &String)| {
-        let is_powerful = POWERFUL.contains(&claim.to_ascii_lowercase().as_str());
-        let who = is_powerful.then(|| who_sets(model, name, is_served)).flatten()?;
-        let message = format!("{who} can set `{name}`, and so choose the claim `{claim}` of their tokens");
-        Some(fault(format!("token.claims.{claim}"), name, message))
+        let (end, who) = (deciding.end_of(claim)?, who_sets(model, name, is_served)?);
+        let message = format!("{who} can set `{name}`, and so choose the claim `{claim}` of their tokens{end}");
+        let fault = fault(format!("token.claims.{claim}"), name, message);
+        // Users have to set it.
+        let help = "compare `sub`, which no one chooses: whoever signs up may write any address or name";
+        Some(if *name == settings.identity { fault.help(help) } else { fault })
     };
     let condition = |(name, _): (&str, &Value)| {
         let message =
