@@ -4,7 +4,7 @@ use super::access::{Demand, Rule};
 use super::field::Field;
 use super::model::Model;
 use super::predicate::Column;
-use crate::config::document::resource::{FilterOp, Operation};
+use crate::config::document::resource::{FilterOp, IdKind, Operation};
 use std::collections::BTreeSet;
 
 /// Callers without any permission who can set a field.
@@ -26,16 +26,22 @@ impl Model {
     pub fn setter(&self, name: &str, is_served: IsServed<'_>) -> Option<Setter> {
         let at = self.position(name)?;
         let field = self.fields.get(at).filter(|field| !field.hidden && !field.read_only)?;
-        let creates = field.creates && !binds(&self.rules.create, at);
+        let creates = field.creates && !binds(&self.rules.create, Column::Field(at));
         let creator = self.creator(is_served).filter(|_| creates);
         creator.or_else(|| (is_served(Operation::Update) && self.may_update(field, at)).then_some(Setter::Changer))
     }
 
     /// Who can make an item without any permission.
-    pub fn creator(&self, is_served: IsServed<'_>) -> Option<Setter> {
+    fn creator(&self, is_served: IsServed<'_>) -> Option<Setter> {
         let demand = self.demand(Operation::Create).filter(|_| is_served(Operation::Create))?;
         let is_open = !asks_for_permission(&self.rules.create);
         is_open.then_some(if demand < Demand::Identity { Setter::Anyone } else { Setter::Authenticated })
+    }
+
+    /// Who can choose the id of a new item without any permission.
+    pub fn chooser_of_ids(&self, is_served: IsServed<'_>) -> Option<Setter> {
+        let is_chosen = self.id == IdKind::String && !binds(&self.rules.create, Column::Id);
+        self.creator(is_served).filter(|_| is_chosen)
     }
 
     /// Whether callers without any permission can change this field of every item, and not only of some.
@@ -56,7 +62,10 @@ impl Model {
     pub(super) fn may_update(&self, field: &Field, at: usize) -> bool {
         let is_open = !field.hidden && !field.read_only && field.updates;
         let after = self.rules.update_check.as_ref().unwrap_or(&self.rules.update);
-        is_open && self.has(Operation::Update) && !asks_for_permission(&self.rules.update) && !binds(after, at)
+        is_open
+            && self.has(Operation::Update)
+            && !asks_for_permission(&self.rules.update)
+            && !binds(after, Column::Field(at))
     }
 }
 
@@ -80,13 +89,13 @@ fn asks_for_permission(rule: &Rule) -> bool {
 }
 
 /// Whether callers without a permission can give the field only values that the rule names.
-fn binds(rule: &Rule, at: usize) -> bool {
+fn binds(rule: &Rule, column: Column) -> bool {
     match rule {
         Rule::Where(condition) => {
-            condition.column == Column::Field(at) && matches!(condition.operator, FilterOp::Eq | FilterOp::In)
+            condition.column == column && matches!(condition.operator, FilterOp::Eq | FilterOp::In)
         }
-        Rule::All(rules) => rules.iter().any(|rule| binds(rule, at)),
-        Rule::Any(rules) => rules.iter().all(|rule| binds(rule, at) || asks_for_permission(rule)),
+        Rule::All(rules) => rules.iter().any(|rule| binds(rule, column)),
+        Rule::Any(rules) => rules.iter().all(|rule| binds(rule, column) || asks_for_permission(rule)),
         _ => false,
     }
 }

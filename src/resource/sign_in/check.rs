@@ -222,7 +222,8 @@ pub fn warnings(
     let claims = settings.token.claims.iter().filter_map(claim);
     let password = written.filter(|field| field.accept_on.is_none() && is_served(Operation::Update));
     let password = password.and_then(|_| password_of_holders(settings, model));
-    claims.chain(settings.r#where.iter().filter_map(condition)).chain(password).collect()
+    let subject = subject_of_choice(model, is_served);
+    claims.chain(settings.r#where.iter().filter_map(condition)).chain(subject).chain(password).collect()
 }
 
 /// A warning if a token is enough to set another password: with a stolen one, the account could be taken over.
@@ -243,11 +244,29 @@ fn password_of_holders(settings: &SignIn, model: &Model) -> Option<Fault> {
     Some(Fault::new("password", message).code(Code::SIGN_IN_PASSWORD).help(help))
 }
 
+/// A warning if callers choose the ids of accounts, and so the subjects of their tokens.
+fn subject_of_choice(model: &Model, is_served: IsServed<'_>) -> Option<Fault> {
+    let who = who(model.chooser_of_ids(is_served)?);
+    let message = format!(
+        "{who} can choose the `id` of the account, which is the subject of its tokens: also that of a deleted account, or of a caller \
+         whom another plugin authenticates"
+    );
+    let help = format!(
+        "write `id: {{ type: uuid }}` in `{}`, and keep the name in a unique field; or let the rule for `create` ask for a role",
+        model.name
+    );
+    Some(Fault::new("resource", message).code(Code::CHOSEN_CLAIM).help(help))
+}
+
 /// Who can set the field of an account without any permission.
 fn who_sets(model: &Model, name: &str, is_served: IsServed<'_>) -> Option<&'static str> {
-    Some(match model.setter(name, is_served)? {
+    model.setter(name, is_served).map(who)
+}
+
+const fn who(setter: Setter) -> &'static str {
+    match setter {
         Setter::Anyone => "anyone who signs up",
         Setter::Authenticated => "users who may make another account",
         Setter::Changer => "users who may change their own item",
-    })
+    }
 }
