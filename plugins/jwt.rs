@@ -98,9 +98,10 @@ impl Plugin for Jwt {
     fn compile(mut self, check: &CheckContext<'_>) -> Compiled {
         let mut faults = self.faults();
         let (mut famous, mut trusted, named) = (Vec::new(), Vec::new(), self.issuer.is_none());
-        let (mut signer, mut digests) = (None, Vec::new());
+        let (mut signer, mut digests, mut issuers) = (None, Vec::new(), Vec::new());
         for (index, issuer) in self.take_issuers().into_iter().enumerate() {
             let at = |fault: Fault| if named { within(index, fault) } else { fault };
+            issuers.push(issuer.issuer.clone());
             famous.extend(keys::famous(&issuer).map(at));
             // Reported once for all of them.
             let own = |fault: &Fault| !named || fault.path != "audiences" || !self.accepts_any_audience();
@@ -123,6 +124,7 @@ impl Plugin for Jwt {
             self.identity(trusted, digests.join(" "))
         };
         compiled.signer = signer.map(Arc::new);
+        compiled.traits.issuers = issuers;
         let development = |fault: Fault| fault.help("allowed in development; rejected when `environment: production`");
         compiled.faults(faults).warnings(warned.into_iter().map(development))
     }

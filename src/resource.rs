@@ -45,6 +45,7 @@ pub mod sign_in;
 mod sql;
 mod sqlite;
 pub mod store;
+mod subjects;
 pub mod table;
 pub mod transfer;
 mod unusable;

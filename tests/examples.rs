@@ -37,7 +37,7 @@ fn each_shipped_configuration_is_valid() {
 
 /// Whether an example teaches to let callers choose who they are or what they may do.
 fn lets_callers_choose(report: &str) -> bool {
-    [Code::CHOSEN_CLAIM].iter().any(|code| report.contains(code.id()))
+    [Code::CHOSEN_CLAIM, Code::OTHER_ISSUER].iter().any(|code| report.contains(code.id()))
 }
 
 #[test]

@@ -80,6 +80,8 @@ pub struct Traits {
     pub asserts: Vec<HeaderName>,
     /// Whether it reads the certificates of clients. `check` warns if a listener does not request them.
     pub reads_certificates: bool,
+    /// The issuers whose tokens it accepts. Each chooses the subjects of its tokens.
+    pub issuers: Vec<String>,
     /// The only request header from which it reads credentials, if there is just one.
     pub credentials: Option<HeaderName>,
     /// The request headers that it lets scripts of other origins send. `check` warns if a later plugin reads

@@ -4,6 +4,7 @@
 mod access;
 mod certificates;
 mod chains;
+mod issuers;
 mod keys;
 
 use crate::config::document::route::Route;
@@ -47,6 +48,7 @@ pub(super) fn find(compiled: &Compiled, now: i64, faults: &mut Faults<'_>) {
     let deciding = deciding::find(document, &parts.models, &parts.plugins);
     certificates::check(compiled, now, faults);
     access::check(compiled, &ways, faults);
+    issuers::check(compiled, &ways, faults);
     keys::check(compiled, &deciding, faults);
     chains::check(&parts.plugins, document, &ways, faults);
 }

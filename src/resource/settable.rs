@@ -81,7 +81,9 @@ fn add_claims<'a>(rule: &'a Rule, names: &mut BTreeSet<&'a str>) {
 /// Whether only callers with a certain role, scope or claim fulfil the rule.
 fn asks_for_permission(rule: &Rule) -> bool {
     match rule {
-        Rule::Never | Rule::Role(_) | Rule::Scope(_) | Rule::Claim(..) => true,
+        // All users have tokens of the same issuer, for the same audience.
+        Rule::Claim(name, _) => !matches!(&**name, "iss" | "aud"),
+        Rule::Never | Rule::Role(_) | Rule::Scope(_) => true,
         Rule::Always | Rule::Authenticated | Rule::Where(_) => false,
         Rule::All(rules) => rules.iter().any(asks_for_permission),
         Rule::Any(rules) => rules.iter().all(asks_for_permission),

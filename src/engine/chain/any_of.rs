@@ -75,6 +75,7 @@ impl Plugins {
 
 /// Adds the traits of a member.
 fn join(joined: &mut Traits, member: &Traits, is_first: bool) {
+    joined.issuers.extend(member.issuers.iter().cloned());
     joined.reads_certificates |= member.reads_certificates;
     joined.refuses_strangers = joined.refuses_strangers.or(member.refuses_strangers);
     joined.credentials =
