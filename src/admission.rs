@@ -32,6 +32,7 @@ type Checked = Result<(), Box<Problem>>;
 /// # Errors
 /// The error for the client.
 pub fn head(head: &mut Parts, terms: &RequestTerms, trusted: bool) -> Result<Spelling, Box<Problem>> {
+    method(&head.method)?;
     let tunnel = tunnel::enter(head);
     if matches!(head.method, Method::TRACE | Method::CONNECT) {
         return Err(closing(Problem::method_not_allowed(SERVED)));
@@ -70,6 +71,15 @@ pub fn head(head: &mut Parts, terms: &RequestTerms, trusted: bool) -> Result<Spe
         upgrade::offer(head, protocol)?;
     }
     Ok(spelling)
+}
+
+/// Methods are case-sensitive, and all registered ones are in upper case (RFC 9110 section 9.1). Some servers read `delete` as DELETE, so
+/// what is said about DELETE must hold for it.
+fn method(method: &Method) -> Checked {
+    if method.as_str().bytes().any(|byte| byte.is_ascii_lowercase()) {
+        return Err(bad("method: must be in upper case"));
+    }
+    Ok(())
 }
 
 /// The only expectation is `100-continue` (RFC 9110 section 10.1.1).

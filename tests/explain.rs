@@ -203,6 +203,7 @@ fn explain_validates_a_head_as_admission_does() {
         (&["GET", "/", "-H", "host: a", "-H", "host: a"], 400, "host: must be sent once"),
         (&["GET", "*"], 400, "path: must begin with a slash"),
         (&["GET", "a.example"], 400, "target: must be a path or a URL"),
+        (&["delete", "/"], 400, "method: must be in upper case"),
         (&["TRACE", "/"], 405, "Method not allowed"),
         (&["GET", "/", "-H", "expect: more"], 417, "The only supported expectation is 100-continue"),
     ] {

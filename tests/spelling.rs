@@ -200,6 +200,53 @@ routes:
 }
 
 #[test]
+fn an_ambiguous_path_never_bypasses_a_guard_with_a_condition() {
+    let gateway = Gateway::start(&format!(
+        r#"
+listeners: {{ web: {{ address: "127.0.0.1:0", protocols: [http1, http2], paths: {{ allow: [encoded_slash, empty_segments, parameters, double_encoding] }} }} }}
+plugins:
+  office: {{ ip_filter: {{ allow: [10.0.0.0/8] }} }}
+  outside: {{ authorize: {{ cel: "!request.path.startsWith('/zone/internal/')" }} }}
+upstreams: {{ app: {{ targets: [{{ url: "http://{}" }}] }} }}
+routes:
+  all: {{ path_prefix: /, plugins: [{{ use: office, when: "request.path.startsWith('/internal/')" }}], upstream: app }}
+  zone: {{ path_prefix: /zone, plugins: [outside], upstream: app }}
+"#,
+        upstream()
+    ));
+    for zone in ["", "/zone"] {
+        for path in
+            ["/internal/x", "/internal%2Fx", "//internal/x", "/internal;a/x", "/;/internal/x", "/%2569nternal/x"]
+        {
+            assert_eq!(gateway.get(&format!("{zone}{path}")).status, 403, "{zone}{path}");
+        }
+        for path in ["/open/x", "/open/a%2Fb;c//d"] {
+            assert_eq!(gateway.get(&format!("{zone}{path}")).status, 200, "{zone}{path}");
+        }
+    }
+}
+
+/// Some servers take `delete` for DELETE, and then a rule about DELETE would not have seen it.
+#[test]
+fn methods_that_are_not_in_upper_case_are_refused() {
+    let gateway = Gateway::start(&format!(
+        r#"
+listeners: {{ web: {{ address: "127.0.0.1:0", protocols: [http1, http2] }} }}
+upstreams: {{ app: {{ targets: [{{ url: "http://{}" }}] }} }}
+routes: {{ all: {{ path_prefix: /, upstream: app }} }}
+"#,
+        upstream()
+    ));
+    let mut client = http2::Client::new(gateway.address);
+    for (method, status) in
+        [("DELETE", 200), ("delete", 400), ("Get", 400), ("trace", 400), ("PROPFIND", 200), ("X-1", 200)]
+    {
+        assert_eq!(gateway.send(method, "/a", &[], "").status, status, "{method}");
+        assert_eq!(client.send(method, "/a", &[], "").status, status, "{method} on HTTP/2");
+    }
+}
+
+#[test]
 fn an_ambiguous_path_never_bypasses_a_guard_after_a_rewrite() {
     let (upstream, elsewhere) = (upstream(), upstream());
     let gateway = Gateway::start(&format!(

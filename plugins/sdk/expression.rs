@@ -11,6 +11,7 @@ mod model;
 mod names;
 mod never;
 mod parse;
+mod readings;
 #[cfg(test)]
 mod tests;
 
@@ -49,6 +50,8 @@ struct Parts {
 struct Groups {
     identity: bool,
     request: bool,
+    /// The path of the request.
+    path: bool,
 }
 
 /// Why an expression has no value for a request. Conditions then deny.
@@ -71,14 +74,9 @@ impl Program {
     }
 
     /// Evaluates it, and reads the value with `read`.
-    fn evaluate<B, T>(
-        &self,
-        request: &http::Request<B>,
-        read: impl FnOnce(&CowVal<'_, '_>) -> Option<T>,
-    ) -> Result<T, NoValue> {
-        let seen = Seen::of(request, &self.0.compiled);
+    fn evaluate<T>(&self, seen: &Seen<'_>, read: impl FnOnce(&CowVal<'_, '_>) -> Option<T>) -> Result<T, NoValue> {
         let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
-        context.set_variable_resolver(&seen);
+        context.set_variable_resolver(seen);
         let value = Value::resolve_val(&self.0.tree, &context).map_err(|error| NoValue(why(&error)))?;
         read(&value).ok_or_else(|| NoValue(format!("the value is of type {}", value.get_type().name())))
     }
@@ -105,9 +103,22 @@ impl Condition {
     /// Whether it holds for `request`.
     ///
     /// # Errors
-    /// It names something that this request lacks, or a value of the wrong type. Callers must then deny.
+    /// It names something that this request lacks, or a value of the wrong type. Or it depends on how a server reads the path, which
+    /// is ambiguous. Callers must then deny.
     pub fn holds(&self, request: &Request) -> Result<bool, NoValue> {
-        self.0.evaluate(request, |value| value.downcast_ref::<CelBool>().map(|holds| *holds.inner()))
+        let seen = Seen::of(request, &self.0.0.compiled);
+        let holds = self.holds_for(&seen)?;
+        if self.0.0.groups.path {
+            let holds_too = |path: &String| self.holds_for(&seen.at(path)).is_ok_and(|other| other == holds);
+            if !readings::others(request.uri().path()).iter().all(holds_too) {
+                return Err(NoValue("`request.path` is ambiguous".to_owned()));
+            }
+        }
+        Ok(holds)
+    }
+
+    fn holds_for(&self, seen: &Seen<'_>) -> Result<bool, NoValue> {
+        self.0.evaluate(seen, |value| value.downcast_ref::<CelBool>().map(|holds| *holds.inner()))
     }
 
     /// Whether it names the identity (`auth`), which an earlier plugin must have proven.
@@ -133,7 +144,7 @@ impl TextExpression {
     /// # Errors
     /// It names something that this request lacks, or a value of the wrong type.
     pub fn text<B>(&self, request: &http::Request<B>) -> Result<String, NoValue> {
-        self.0.evaluate(request, |value| {
+        self.0.evaluate(&Seen::of(request, &self.0.0.compiled), |value| {
             if let Some(text) = value.downcast_ref::<CelString<'_>>() {
                 return Some(text.inner().to_owned());
             }

@@ -53,6 +53,7 @@ pub const NAMES: &[Name] = &[
 pub struct Seen<'r> {
     method: &'r Method,
     uri: &'r Uri,
+    path: &'r str,
     headers: &'r HeaderMap,
     facts: &'r Facts,
     compiled: &'r [Compiled],
@@ -61,7 +62,12 @@ pub struct Seen<'r> {
 impl<'r> Seen<'r> {
     pub fn of<B>(request: &'r http::Request<B>, compiled: &'r [Compiled]) -> Self {
         let (method, uri, headers) = (request.method(), request.uri(), request.headers());
-        Self { method, uri, headers, facts: Facts::of(request), compiled }
+        Self { method, uri, path: uri.path(), headers, facts: Facts::of(request), compiled }
+    }
+
+    /// The same request with another path.
+    pub fn at(&self, path: &'r str) -> Self {
+        Self { path, ..*self }
     }
 
     fn identity(&self) -> Option<&'r Identity> {
@@ -72,7 +78,7 @@ impl<'r> Seen<'r> {
     fn named<'b>(&'b self, group: &str, field: &str) -> Option<CowVal<'b, 'b>> {
         Some(match (group, field) {
             ("request", "method") => text(self.method.as_str()),
-            ("request", "path") => text(self.uri.path()),
+            ("request", "path") => text(self.path),
             ("request", "query") => text(self.uri.query().unwrap_or_default()),
             ("request", "host") => CowVal::owned(CelString::from(host(self.uri, self.headers)?.to_ascii_lowercase())),
             ("request", "scheme") => text(self.facts.client.scheme.as_str()),

@@ -258,6 +258,28 @@ fn expressions_know_whether_they_use_the_identity() {
     assert!(!uses("request.path == '/auth.subject'"));
 }
 
+/// Whether `office` runs must not depend on how the upstream reads the path.
+#[test]
+fn a_condition_on_an_ambiguous_path_holds_for_every_reading_or_has_no_value() {
+    let at = |path: &str| {
+        let mut request = asked();
+        *request.uri_mut() = path.parse().unwrap();
+        request
+    };
+    let internal = "request.path.startsWith('/internal/')";
+    let ambiguous = Err("`request.path` is ambiguous".to_owned());
+    for path in ["/internal%2Fx", "//internal/x", "/internal;a/x", "/;/internal/x", "/%2569nternal/x"] {
+        assert_eq!(holds(internal, &at(path)), ambiguous, "{path}");
+        assert_eq!(holds(&format!("!{internal}"), &at(path)), ambiguous, "{path}");
+        assert_eq!(holds("request.method == 'GET'", &at(path)), Ok(true), "{path}");
+    }
+    for (path, expected) in
+        [("/internal/a%2Fb", true), ("/open/a%2Fb;c", false), ("/internal/x", true), ("/a%20b", false)]
+    {
+        assert_eq!(holds(internal, &at(path)), Ok(expected), "{path}");
+    }
+}
+
 #[test]
 fn every_function_in_the_table_works() {
     let user = asked();
