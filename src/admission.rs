@@ -10,7 +10,8 @@ use crate::terms::RequestTerms;
 use crate::tunnel;
 use gatewright_sdk::Problem;
 use http::header::{
-    AUTHORIZATION, CONNECTION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
+    UPGRADE,
 };
 use http::request::Parts;
 use http::uri::PathAndQuery;
@@ -56,6 +57,10 @@ pub fn head(head: &mut Parts, terms: &RequestTerms, trusted: bool) -> Result<Spe
     if length > terms.header_bytes {
         let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
         return Err(closing(Problem::new(status, "headers_too_large", "The header fields are too long")));
+    }
+    // HTTP/1.1 has one by now. Upstreams reject several, also if they are equal (RFC 9110 section 8.6).
+    if head.headers.len() > head.headers.keys_len() && head.headers.get_all(CONTENT_LENGTH).iter().nth(1).is_some() {
+        return Err(bad("content-length: must be sent once"));
     }
     if drops {
         drop_fields(&mut head.headers, terms, trusted);

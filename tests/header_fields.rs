@@ -1,6 +1,7 @@
 //! Header fields named in a configuration: each setting takes effect or is rejected, and values stay secret.
 
 use crate::harness::{Answer, Gateway, HEAD, command, head_of, send};
+use crate::http2;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, channel};
@@ -255,4 +256,26 @@ routes:
     assert_eq!(gateway.get("/").header("x-content-type-options"), Some("nosniff"));
     assert_eq!(gateway.get("/nowhere").header("x-content-type-options"), Some("nosniff"));
     assert_eq!(gateway.get("/other").header("x-content-type-options"), Some("other"));
+}
+
+#[test]
+fn a_length_is_sent_once_to_upstreams_and_clients() {
+    let twice = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2, 2\r\ncontent-length: 2\r\n\r\nok";
+    let (address, seen) = upstream(twice);
+    let gateway = Gateway::start(&format!(
+        r#"
+listeners: {{ web: {{ address: "127.0.0.1:0", protocols: [http1, http2] }} }}
+upstreams: {{ app: {{ targets: [{{ url: "http://{address}" }}] }} }}
+routes: {{ all: {{ path_prefix: /, upstream: app }} }}
+"#
+    ));
+    let mut client = http2::Client::new(gateway.address);
+    let answer = client.send("GET", "/", &[], "");
+    assert_eq!((answer.status, &*answer.body), (200, "ok"));
+    assert_eq!(answer.headers.get_all("content-length").iter().collect::<Vec<_>>(), ["2"]);
+    assert_eq!(gateway.get("/").header("content-length"), Some("2"));
+    assert_eq!(seen.iter().take(2).count(), 2);
+    let answer = client.send("POST", "/", &[("content-length", "3"), ("content-length", "3")], "abc");
+    assert_eq!(answer.status, 400, "{}", answer.body);
+    assert!(answer.body.contains("content-length: must be sent once"), "{}", answer.body);
 }

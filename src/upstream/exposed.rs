@@ -94,8 +94,9 @@ impl Inside<'_> {
                 changed = true;
                 continue;
             }
-            // A cookie for all paths stays one.
-            let restored = (name.eq_ignore_ascii_case("path") && of.len() > 1).then(|| self.rewriting.restore(of));
+            // A cookie for all paths stays one. What does not begin with a slash is no path (RFC 6265 section 5.2.4).
+            let is_path = name.eq_ignore_ascii_case("path") && of.starts_with('/') && of.len() > 1;
+            let restored = is_path.then(|| self.rewriting.restore(of));
             made.push(';');
             match restored.flatten() {
                 Some(restored) => {

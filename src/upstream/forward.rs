@@ -45,6 +45,8 @@ struct Sent {
     /// How long the chain waits for the response.
     patience: Option<Duration>,
     resends: u32,
+    /// How often it may still be sent again although a target may have received it.
+    spare_resends: u32,
     /// How often the request was sent, or a target was tried.
     attempts: u32,
     /// How long the last attempt took.
@@ -73,7 +75,7 @@ impl Departing {
         parts.version = Version::HTTP_11;
         parts.extensions = Extensions::new();
         let request = Box::new(http::Request::from_parts(parts, Upload::new(body)));
-        let sent = Sent { patience, upgrade, ..Sent::default() };
+        let sent = Sent { patience, upgrade, spare_resends: 1, ..Sent::default() };
         Self { request, outside, tries: Tries { hash, deadline, sent, ..Tries::default() }, is_logged }
     }
 }
@@ -193,7 +195,8 @@ impl Upstream {
         let (head, upload) = request.into_parts();
         let body = upload.into_body();
         let replay = (!body.is_end_stream()).then(|| Replay::new(body, retry.body()));
-        for number in 0.. {
+        tries.sent.spare_resends = retry.attempts();
+        loop {
             let upload = replay.as_ref().map_or_else(Upload::empty, Upload::replayed);
             let request = Box::new(http::Request::from_parts(head.clone(), upload));
             let served = self.once(request, tries, retry.per_try_timeout()).await;
@@ -208,13 +211,14 @@ impl Upstream {
                 tries.tried.clear();
                 after = served.as_ref().ok().and_then(retry_after);
             }
+            let number = retry.attempts() - tries.sent.spare_resends;
             let Some(pause) = retry.pause(number, after) else { return served };
             self.retries.add(1);
             drop(served);
             tokio::time::sleep(pause).await;
             tries.sent.resends += 1;
+            tries.sent.spare_resends -= 1;
         }
-        Err(Failure::NoTarget)
     }
 
     /// One attempt to get a response from `backend`, `within` this time.
@@ -239,7 +243,8 @@ impl Upstream {
         let lease = Some(Lease::new(&backend.load));
         let (response_header, stream_idle) = (self.response_header, self.stream_idle);
         let (resends, version, upgrade) = (sent.resends, attempt.version, sent.upgrade.take());
-        let mut sending = Sending { response_header, stream_idle, lease, resends, version, upgrade };
+        let spare_resends = sent.spare_resends;
+        let mut sending = Sending { response_header, stream_idle, lease, resends, spare_resends, version, upgrade };
         let transport = &backend.transport;
         let answer = match within {
             None => transport.send(request, &mut sending).instrument(span).await,
@@ -249,7 +254,7 @@ impl Upstream {
             }
         };
         sent.attempts += 1 + sending.resends.saturating_sub(sent.resends);
-        sent.resends = sending.resends;
+        (sent.resends, sent.spare_resends) = (sending.resends, sending.spare_resends);
         sent.upgrade = sending.upgrade;
         (attempt.resends, attempt.version) = (sending.resends, sending.version);
         let ended = match &answer {

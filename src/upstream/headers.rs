@@ -193,6 +193,25 @@ pub(super) fn inbound(headers: &mut HeaderMap) -> bool {
     true
 }
 
+/// Leaves one `Content-Length` of several equal ones, in fields or in a list. `false` if they differ or are no lengths (RFC 9110 section
+/// 8.6).
+pub(super) fn unify_length(headers: &mut HeaderMap) -> bool {
+    let mut all = headers.get_all(CONTENT_LENGTH).iter();
+    let Some(first) = all.next() else { return true };
+    let is_length = !first.is_empty() && first.as_bytes().iter().all(u8::is_ascii_digit);
+    if is_length && all.next().is_none() {
+        return true;
+    }
+    let length = |text: &[u8]| str::from_utf8(text).ok()?.parse::<u64>().ok();
+    let one = {
+        let mut lengths = elements(headers, &CONTENT_LENGTH).map(length);
+        lengths.next().flatten().filter(|one| lengths.all(|other| other == Some(*one)))
+    };
+    let Some(one) = one else { return false };
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(one));
+    true
+}
+
 /// Whether `chunked` is the only transfer coding (RFC 9112 section 6.1).
 fn is_chunked(headers: &HeaderMap) -> bool {
     let mut codings = elements(headers, &TRANSFER_ENCODING);

@@ -58,6 +58,11 @@ impl Retry {
         self.settings.body.get()
     }
 
+    /// How often a request may be sent again.
+    pub fn attempts(&self) -> u32 {
+        self.settings.attempts
+    }
+
     pub fn per_try_timeout(&self) -> Option<Duration> {
         self.settings.per_try_timeout.map(|timeout| timeout.get())
     }

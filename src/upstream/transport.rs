@@ -40,6 +40,8 @@ pub(super) struct Sending {
     pub lease: Option<Lease>,
     /// How often the request was sent again because an idle connection turned out to be closed.
     pub resends: u32,
+    /// How often it may still be sent again for that reason.
+    pub spare_resends: u32,
     /// The version of HTTP, for spans.
     pub version: &'static str,
     /// The other protocol that the request asks for.

@@ -115,6 +115,7 @@ fn cookies_of_the_upstream_are_sent_to_the_gateway() {
         ("a=1; Path=/cart; HttpOnly", "a=1; Path=/api/cart; HttpOnly"),
         ("a=1; path=/api/cart", "a=1; path=/api/cart"),
         ("a=1; Path=/", "a=1; Path=/"),
+        ("a=1; Path=\"/cart\"", "a=1; Path=\"/cart\""),
         ("a=1; Domain=.inner.example; Secure", "a=1; Secure"),
         ("a=1; Domain=127.0.0.1", "a=1"),
         ("a=1; Domain=shop.example", "a=1; Domain=shop.example"),

@@ -2,9 +2,10 @@
 
 use super::server::{Act, Server};
 use super::*;
-use crate::upstream::headers::{inbound, outbound};
+use crate::upstream::headers::{inbound, outbound, unify_length};
 use gatewright_sdk::{ClientAddress, Peer};
 use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
 
 async fn echoed(client: Client, headers: &[(&str, &str)]) -> String {
     let server = Server::start(vec![Act::Echo]).await;
@@ -170,4 +171,28 @@ async fn each_hop_by_hop_field_is_removed_also_if_it_is_the_only_one() {
     assert!(inbound(&mut headers) && headers.is_empty(), "{headers:?}");
     let mut headers: HeaderMap = [(http::header::TRANSFER_ENCODING, "gzip".parse().unwrap())].into_iter().collect();
     assert!(!inbound(&mut headers), "only chunked is decoded");
+}
+
+#[test]
+fn equal_lengths_become_one() {
+    for (sent, expected) in [
+        (&[][..], Some("")),
+        (&["5"][..], Some("5")),
+        (&["5", "5"][..], Some("5")),
+        (&["5, 5"][..], Some("5")),
+        (&["5, 5", " 5"][..], Some("5")),
+        (&["5", "6"][..], None),
+        (&["5, 6"][..], None),
+        (&["5, x"][..], None),
+        (&["-5"][..], None),
+        (&[""][..], None),
+    ] {
+        let mut headers = HeaderMap::new();
+        for length in sent {
+            headers.append(CONTENT_LENGTH, length.parse().unwrap());
+        }
+        let accepted = unify_length(&mut headers);
+        let left: Vec<_> = headers.get_all(CONTENT_LENGTH).iter().map(|length| length.to_str().unwrap()).collect();
+        assert_eq!(accepted.then(|| left.join("|")).as_deref(), expected, "{sent:?}");
+    }
 }

@@ -51,6 +51,19 @@ async fn every_target_is_tried_before_a_502() {
 }
 
 #[tokio::test]
+async fn a_target_that_ends_connections_gets_a_request_as_often_as_the_route_says() {
+    let server = Server::start(vec![Act::Say(OK.into()), Act::Last(Vec::new())]).await;
+    for (retry, sent) in [(None, 2), (Some(json!({ "attempts": 1 })), 2), (Some(json!({ "attempts": 4 })), 5)] {
+        let (service, _) = proxy_with(&[&server.url], json!({}), retry);
+        let warm = (0..8).map(|_| status(&service, get("/0")));
+        assert_eq!(futures_util::future::join_all(warm).await, [200; 8]);
+        let before = server.heads().len();
+        assert_eq!(status(&service, get("/1")).await, 502);
+        assert_eq!(server.heads().len() - before, sent);
+    }
+}
+
+#[tokio::test]
 async fn a_busy_target_is_left_for_another_and_a_write_is_never_sent_twice() {
     let (busy, good) = (Server::start(vec![said(BUSY)]).await, Server::start(vec![Act::Say(OK.into())]).await);
     let (service, _) = proxy_with(&[&busy.url, &good.url], json!({}), Some(json!({})));

@@ -56,6 +56,8 @@ pub(super) fn accept(parts: &mut Parts) -> bool {
     }
     if parts.status == StatusCode::NO_CONTENT {
         parts.headers.remove(CONTENT_LENGTH);
+    } else if !headers::unify_length(&mut parts.headers) {
+        return false;
     }
     parts.version = Version::HTTP_11;
     parts.extensions = Extensions::new();

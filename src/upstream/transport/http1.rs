@@ -44,7 +44,7 @@ enum Broken {
 pub(super) async fn send(pool: &Arc<Pool>, mut request: Outgoing, sending: &mut Sending) -> Result<Response, Lost> {
     // A safe request without a body may be sent again if the idle connection turns out to be closed.
     let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    let repeatable = safe && request.body().is_end_stream();
+    let repeatable = safe && sending.spare_resends > 0 && request.body().is_end_stream();
     // An upgraded connection is never used again, so it may as well be a new one, which is certainly open.
     let wanted = if repeatable { Duration::MAX } else { SURELY_OPEN };
     let mut idle = sending.upgrade.is_none().then(|| pool.take(wanted)).flatten();
@@ -66,6 +66,7 @@ pub(super) async fn send(pool: &Arc<Pool>, mut request: Outgoing, sending: &mut 
             Err(Broken::Silent(failure)) => match spare {
                 Some(spare) => {
                     sending.resends += 1;
+                    sending.spare_resends -= 1;
                     spare.into_request()
                 }
                 None => return Err(Lost::Failed(failure)),

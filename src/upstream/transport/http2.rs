@@ -74,7 +74,7 @@ pub(super) async fn send(
         // Other protocols are not defined for HTTP/2, so they are not offered.
         _ => None,
     };
-    let mut repeatable = safe && replay.is_none() && accept.is_none();
+    let mut repeatable = safe && sending.spare_resends > 0 && replay.is_none() && accept.is_none();
     for number in 1.. {
         let seat = match connections.seat().await {
             Ok(seat) => seat,
@@ -91,7 +91,10 @@ pub(super) async fn send(
                 }
             }
             Err(Broken::Unprocessed) => return Err(Lost::Failed(Failure::Reset)),
-            Err(Broken::Silent(_)) if repeatable => repeatable = false,
+            Err(Broken::Silent(_)) if repeatable => {
+                repeatable = false;
+                sending.spare_resends -= 1;
+            }
             Err(Broken::Silent(failure) | Broken::Failed(failure)) => return Err(Lost::Failed(failure)),
         }
         sending.resends += 1;
