@@ -23,6 +23,12 @@ const CONSTRAINTS: &str = "SELECT pg_get_constraintdef(c.oid, true), \
      (SELECT string_agg(a.attname::text, chr(31)) FROM pg_attribute a WHERE a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey)) \
      FROM pg_constraint c WHERE c.contype IN ('c', 'f', 'x')";
 
+/// What else the server does with rows that are written: triggers, rules and policies.
+const TRIGGERS: &str = "SELECT pg_get_triggerdef(oid, true) FROM pg_trigger WHERE tgrelid = $table AND NOT tgisinternal \
+     AND tgname NOT LIKE 'gwu\\_%' \
+     UNION ALL SELECT pg_get_ruledef(oid, true) FROM pg_rewrite WHERE ev_class = $table AND rulename <> '_RETURN' \
+     UNION ALL SELECT 'POLICY ' || quote_ident(polname) FROM pg_policy WHERE polrelid = $table";
+
 pub fn read(side: &mut Side, table: &str) -> Result<Existing, String> {
     let of_table = |text: &str, of: &str, order: &str| {
         let word = if text.contains("WHERE NOT i") || text.contains("WHERE c.") { "AND" } else { "WHERE" };
@@ -53,6 +59,8 @@ pub fn read(side: &mut Side, table: &str) -> Result<Existing, String> {
             _ => found.others.push(definition),
         }
     }
+    let triggers = Sql::new(TRIGGERS.replace("$table", TABLE), [Param::Text(table.to_owned())]);
+    found.others.extend(side.rows(&triggers)?.iter().map(|row| text(row, 0)));
     Ok(found)
 }
 

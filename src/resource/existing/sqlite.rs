@@ -2,6 +2,7 @@
 
 use super::{Column, Existing, FoundIndex, Kind};
 use crate::resource::contract::{Cell, Found, Param, Row, Sql};
+use crate::resource::migrate::keys::clauses;
 use crate::resource::migrate::session::{number, text};
 use crate::resource::transfer::side::Side;
 
@@ -29,15 +30,59 @@ pub fn read(side: &mut Side, table: &str) -> Result<Existing, String> {
             partial: number(&row, 2) == 1,
         });
     }
-    let references =
-        "SELECT \"from\", \"table\", coalesce(\"to\", ''), on_delete FROM pragma_foreign_key_list($1) ORDER BY id";
-    for row in side.rows(&of_table(references))? {
-        let to = Some(text(&row, 2)).filter(|to| !to.is_empty()).map(|to| format!("({to})")).unwrap_or_default();
-        let note = format!("REFERENCES {}{to} ON DELETE {}", text(&row, 1), text(&row, 3));
-        found.notes.push((text(&row, 0), note));
+    keys(side, &of_table(KEYS), &created, &mut found)?;
+    found.others.extend(checks(&created));
+    for row in side.rows(&of_table(TRIGGERS))? {
+        found.others.push(until_body(&text(&row, 0)));
     }
-    found.others = checks(&created);
     Ok(found)
+}
+
+/// The columns of all foreign keys, the key that was declared first before the others.
+const KEYS: &str = "SELECT id, \"from\", \"table\", coalesce(\"to\", ''), on_update, on_delete FROM pragma_foreign_key_list($1) \
+                    ORDER BY id DESC, seq";
+const TRIGGERS: &str = "SELECT sql FROM sqlite_schema WHERE type = 'trigger' AND lower(tbl_name) = lower($1) AND name NOT GLOB 'gwu_*' \
+                        ORDER BY name";
+
+/// Adds the foreign keys. When they are checked is only in the statement that made the table.
+fn keys(side: &mut Side, select: &Sql, created: &str, found: &mut Existing) -> Result<(), String> {
+    let places = clauses::references(created);
+    let mut rows = side.rows(select)?.into_iter().peekable();
+    let mut number = 0;
+    while let Some(first) = rows.next() {
+        let (id, mut columns, mut to) = (first.cell(0).owned(), vec![text(&first, 1)], vec![text(&first, 3)]);
+        while let Some(row) = rows.next_if(|row| row.cell(0).owned() == id) {
+            columns.push(text(&row, 1));
+            to.push(text(&row, 3));
+        }
+        let mut note = format!("REFERENCES {}", text(&first, 2));
+        if to.iter().all(|name| !name.is_empty()) {
+            note = format!("{note}({})", to.join(", "));
+        }
+        for (event, action) in [("UPDATE", text(&first, 4)), ("DELETE", text(&first, 5))] {
+            if action != "NO ACTION" {
+                note = format!("{note} ON {event} {action}");
+            }
+        }
+        let clause = places.get(number).and_then(|place| created.get(place.clone())).unwrap_or_default();
+        if let Some(timing) = clauses::timing(clause) {
+            note = format!("{note} {timing}");
+        }
+        number += 1;
+        let note = format!("FOREIGN KEY ({}) {note}", columns.join(", "));
+        match columns.pop().filter(|_| columns.is_empty()) {
+            Some(only) => found.notes.push((only, note)),
+            None => found.others.push(note),
+        }
+    }
+    Ok(())
+}
+
+/// The statement that made a trigger, up to what it does.
+fn until_body(sql: &str) -> String {
+    let words: Vec<_> = sql.split_whitespace().collect();
+    let body = words.iter().position(|word| word.eq_ignore_ascii_case("begin")).unwrap_or(words.len());
+    format!("{} …", words.get(..body).unwrap_or_default().join(" "))
 }
 
 pub fn tables(side: &mut Side) -> Result<Vec<String>, String> {

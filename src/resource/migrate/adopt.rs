@@ -200,6 +200,12 @@ impl<'a> Adoption<'a> {
         self.strange.columns.iter().find(|column| column.name == name)
     }
 
+    /// The column that a new one cannot be added beside.
+    fn same_name(&self, name: &str) -> Option<&'a str> {
+        let mut names = self.strange.columns.iter().map(|column| column.name.as_str());
+        names.find(|other| self.dialect.folds_names() && other.eq_ignore_ascii_case(name))
+    }
+
     fn not(&mut self, column: Option<&str>, why: String, help: impl Into<String>) {
         let field =
             |name: &str| name.split('.').next().is_some_and(|name| self.wanted.columns.iter().any(|c| c.name == name));
@@ -354,6 +360,16 @@ impl<'a> Adoption<'a> {
                     "adopt it with the field `{former}` first; or run this on the database, then reload: {sql};"
                 );
                 self.not(Some(&format!("{name}.renamed_from")), why, help);
+            } else if let Some(other) = self.same_name(name) {
+                let why = format!(
+                    "its column `{other}` and the field `{name}` have the same name for SQLite, which ignores case"
+                );
+                let rename = self.dialect.rename_column(&table, other, name);
+                self.not(
+                    Some(name),
+                    why,
+                    format!("to serve that column, run this on the database: {rename}; or use another name"),
+                );
             } else if column.required && column.default.is_none() && strange.rows > 0 {
                 let why = format!("it has rows, and no column for the required field `{name}`");
                 self.not(Some(name), why, format!("add a constant `default` or `nullable: true` to `{name}`"));

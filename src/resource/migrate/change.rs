@@ -285,8 +285,8 @@ impl<'a> Change<'a> {
             (self.refuse)(reason);
         } else if let Some(former) = former {
             self.refuse_rename(column, &former);
-        } else if self.demands.others.contains(field) {
-            let message = format!("table `{table}` has a column `{field}` that no field had when it was adopted");
+        } else if let Some(other) = self.demands.others.iter().find(|other| self.same_name(other, field)) {
+            let message = format!("table `{table}` has a column `{other}` that no field had when it was adopted");
             (self.refuse)(Reason::new(Some(field), message, "use another name, or drop that column"));
         } else if self.lacks_values(column) {
             let help = self.addition(column);

@@ -82,6 +82,10 @@ pub trait Dialect {
         let _ = (table, column, to);
         None
     }
+    /// Whether names that differ only in case are the same.
+    fn folds_names(&self) -> bool {
+        false
+    }
     /// Whether the keys of an index are limited in length.
     fn limits_keys(&self) -> bool {
         false

@@ -104,6 +104,10 @@ impl Dialect for SqliteCatalog {
         indexes::create_index(table, index)
     }
 
+    fn folds_names(&self) -> bool {
+        true
+    }
+
     fn equal(&self, table: &str, index: &Index) -> String {
         indexes::equal(table, index)
     }

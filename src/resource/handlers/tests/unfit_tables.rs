@@ -122,3 +122,34 @@ async fn a_former_name_that_no_field_had_is_explained() {
         "copy its values into a new field `name`",
     );
 }
+
+/// SQLite ignores the case of names.
+#[tokio::test]
+async fn a_column_whose_name_differs_in_case_is_named_with_what_to_do() {
+    let store = empty().await;
+    sql(&store, "CREATE TABLE items (id text PRIMARY KEY, title text, \"PARENT2\" text)").await;
+    let yaml = |field: &str| {
+        fields(&format!("  title: {{ type: string }}\n{field}")).replace("access:", "id: { type: string }\naccess:")
+    };
+    let more = yaml("  parent2: { type: string }\n");
+    let planned_first = planned(&store, &more, &adopt()).await;
+    if postgres::server().is_some() {
+        assert!(planned_first.unwrap().contains(&"add column items.parent2".to_owned()));
+        return;
+    }
+    let refused = planned_first.unwrap_err();
+    assert!(
+        refused[0].message.contains("its column `PARENT2` and the field `parent2` have the same name"),
+        "{refused:?}"
+    );
+    let rename = "ALTER TABLE \"items\" RENAME COLUMN \"PARENT2\" TO \"parent2\"";
+    assert!(refused[0].help.contains(rename), "{refused:?}");
+    // The same after the table was adopted without it.
+    migrate(&store, &yaml(""), &adopt()).await;
+    let refused = planned(&store, &more, &command()).await.unwrap_err();
+    assert!(refused[0].message.contains("has a column `PARENT2` that no field had"), "{refused:?}");
+    let other = empty().await;
+    sql(&other, "CREATE TABLE items (id text PRIMARY KEY, title text, \"PARENT2\" text)").await;
+    sql(&other, rename).await;
+    migrate(&other, &more, &adopt()).await;
+}

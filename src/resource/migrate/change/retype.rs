@@ -81,6 +81,11 @@ impl Change<'_> {
         }
     }
 
+    /// Whether a column of the table stands in the way of a field.
+    pub(super) fn same_name(&self, column: &str, field: &str) -> bool {
+        column == field || self.statements.folds_names() && column.eq_ignore_ascii_case(field)
+    }
+
     /// Drops the columns that are not declared, if that is wanted.
     pub(super) fn drop_orphans(&mut self) {
         for (column, values) in &self.ours.orphans {

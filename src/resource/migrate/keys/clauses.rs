@@ -87,6 +87,19 @@ pub fn without_actions(sql: &str, delete: bool, update: bool) -> String {
     text + sql.get(from..).unwrap_or_default()
 }
 
+/// When a foreign key is checked, if its text says that: `DEFERRABLE INITIALLY DEFERRED`.
+pub fn timing(sql: &str) -> Option<String> {
+    let tokens = tokens(sql);
+    let at = tokens.iter().position(|token| token.is("deferrable"))?;
+    if at.checked_sub(1).and_then(|before| tokens.get(before)).is_some_and(|before| before.is("not")) {
+        return None;
+    }
+    let mut after = tokens.iter().skip(at + 1);
+    let initially = after.next().is_some_and(|token| token.is("initially"));
+    let deferred = initially && after.next().is_some_and(|token| token.is("deferred"));
+    Some(if deferred { "DEFERRABLE INITIALLY DEFERRED" } else { "DEFERRABLE" }.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,5 +141,8 @@ mod tests {
         let found: Vec<_> = references(sql).into_iter().map(|place| &sql[place]).collect();
         assert_eq!(found.len(), 3, "{found:?}");
         assert!(found[0].starts_with("REFERENCES a, [x") && found[1].starts_with("references \"b\""), "{found:?}");
+        let timings: Vec<_> = found.iter().map(|text| timing(text)).collect();
+        assert_eq!(timings, [None, None, Some("DEFERRABLE INITIALLY DEFERRED".to_owned())]);
+        assert_eq!(timing("REFERENCES a DEFERRABLE, b TEXT"), Some("DEFERRABLE".to_owned()));
     }
 }
