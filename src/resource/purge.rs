@@ -126,27 +126,34 @@ impl Purge {
     /// # Errors
     /// The store is busy or cannot be used, or it kept rows that it should have removed.
     pub(super) async fn sweep(&self) -> Result<u64, Error> {
-        let (before, most) = (self.age.before(), i64::try_from(MOST).unwrap_or(i64::MAX));
+        let before = self.age.before();
         let mut removed: u64 = 0;
-        loop {
+        // A write that changes nothing is a commit, too.
+        while self.finds(&before).await? {
+            let most = i64::try_from(MOST).unwrap_or(i64::MAX);
             let sql = Sql::new(&*self.remove, [before.clone(), Param::Integer(most)]);
             let running = self.statements.begin("DELETE");
             let done = self.store.execute(self.timeout, sql).await;
             running.ends(&done);
             let changed = done?.changed;
             removed = removed.saturating_add(changed);
-            if changed < MOST {
-                break;
+            // Another gateway may have been faster.
+            if changed == 0 && self.finds(&before).await? {
+                let why = prevented(&format!("not all expired rows of `{}` were deleted", self.table));
+                return Err(Error::Internal(why));
             }
         }
-        let find = Statement { sql: Arc::clone(&self.find), parameters: vec![before], deadline: self.timeout };
+        Ok(removed)
+    }
+
+    /// Whether there are expired rows that no other gateway removes now.
+    async fn finds(&self, before: &Param) -> Result<bool, Error> {
+        let parameters = vec![before.clone()];
+        let find = Statement { sql: Arc::clone(&self.find), parameters, deadline: self.timeout };
         let running = self.statements.begin("SELECT");
         let found = self.store.query(find, |rows| Ok(rows.next()?.is_some())).await;
         running.ends(&found);
-        match found? {
-            true => Err(Error::Internal(prevented(&format!("not all expired rows of `{}` were deleted", self.table)))),
-            false => Ok(removed),
-        }
+        found
     }
 }
 
