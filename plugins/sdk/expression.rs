@@ -50,7 +50,7 @@ struct Parts {
 struct Groups {
     identity: bool,
     request: bool,
-    /// The path of the request.
+    /// The path of the request, or a part of it.
     path: bool,
 }
 
@@ -108,13 +108,23 @@ impl Condition {
     pub fn holds(&self, request: &Request) -> Result<bool, NoValue> {
         let seen = Seen::of(request, &self.0.0.compiled);
         let holds = self.holds_for(&seen)?;
-        if self.0.0.groups.path {
-            let holds_too = |path: &String| self.holds_for(&seen.at(path)).is_ok_and(|other| other == holds);
-            if !readings::others(request.uri().path()).iter().all(holds_too) {
-                return Err(NoValue("`request.path` is ambiguous".to_owned()));
-            }
+        let path = request.uri().path();
+        if self.0.0.groups.path && readings::is_ambiguous(path) && !self.holds_equally(&seen, path, holds) {
+            return Err(NoValue("`request.path` or `route.parameters` is ambiguous".to_owned()));
         }
         Ok(holds)
+    }
+
+    /// Whether it holds, or does not hold, in the same way for every reading of the path.
+    #[cold]
+    fn holds_equally(&self, seen: &Seen<'_>, path: &str, holds: bool) -> bool {
+        readings::ways().all(|way| {
+            let mut facts = seen.facts().clone();
+            for (_, value) in &mut facts.parameters {
+                *value = way.read(value).into();
+            }
+            self.holds_for(&seen.at(&way.read(path), &facts)).is_ok_and(|other| other == holds)
+        })
     }
 
     fn holds_for(&self, seen: &Seen<'_>) -> Result<bool, NoValue> {

@@ -176,7 +176,7 @@ impl Check {
         let known = NAMES.iter().find(|known| known.name.split_once('.') == Some((root, field)));
         let Some(known) = known else { return Err(unknown(&format!("{root}.{field}"))) };
         self.groups.identity |= root == "auth";
-        self.groups.path |= root == "request" && field == "path";
+        self.groups.path |= matches!((root.as_str(), field.as_str()), ("request", "path") | ("route", "parameters"));
         self.groups.request |= root == "request" || root == "route";
         let [key, deeper @ ..] = inner else {
             part.expr = Expr::Ident(if test { format!("?{}", known.name) } else { known.name.to_owned() });

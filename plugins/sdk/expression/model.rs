@@ -65,9 +65,16 @@ impl<'r> Seen<'r> {
         Self { method, uri, path: uri.path(), headers, facts: Facts::of(request), compiled }
     }
 
-    /// The same request with another path.
-    pub fn at(&self, path: &'r str) -> Self {
-        Self { path, ..*self }
+    /// The same request with another path and other facts.
+    pub fn at<'o>(&self, path: &'o str, facts: &'o Facts) -> Seen<'o>
+    where
+        'r: 'o,
+    {
+        Seen { path, facts, ..*self }
+    }
+
+    pub const fn facts(&self) -> &'r Facts {
+        self.facts
     }
 
     fn identity(&self) -> Option<&'r Identity> {

@@ -1,17 +1,30 @@
 //! The paths that servers may read an ambiguous path as. Listeners and routes let such paths pass only if `paths.allow` says so.
 
-/// The other paths that a server may read `path` as, which is in normal form: some decode twice, some decode `%2F` before they split the
-/// path, some have no parameters after a `;`, some merge slashes. Usual paths have none.
-pub fn others(path: &str) -> Vec<String> {
-    if !path.contains(['%', ';']) && !path.contains("//") {
-        return Vec::new();
+/// The ways to read a path, besides as it is written: some servers decode twice, some decode `%2F` before they split the path, some have no
+/// parameters after a `;`, some merge slashes, and some do several of these.
+pub fn ways() -> impl Iterator<Item = Way> {
+    (1..1 << READINGS.len()).map(Way)
+}
+
+/// Some of [`READINGS`], one for each bit.
+#[derive(Clone, Copy)]
+pub struct Way(u8);
+
+const READINGS: [fn(&str) -> String; 4] =
+    [decoded_twice, split_at_encoded_slashes, without_parameters, without_empty_segments];
+
+impl Way {
+    /// How such a server reads a path in normal form, or a part of one.
+    pub fn read(self, path: &str) -> String {
+        let does = |bit: usize| self.0 >> bit & 1 == 1;
+        let readings = READINGS.iter().enumerate().filter(|(bit, _)| does(*bit));
+        readings.fold(path.to_owned(), |path, (_, read)| read(&path))
     }
-    let mut readings = vec![path.to_owned()];
-    for read in [decoded_twice, split_at_encoded_slashes, without_parameters, without_empty_segments] {
-        let more: Vec<_> = readings.iter().map(|path| read(path)).filter(|path| !readings.contains(path)).collect();
-        readings.extend(more);
-    }
-    readings.split_off(1)
+}
+
+/// Whether a path in normal form may have other readings.
+pub fn is_ambiguous(path: &str) -> bool {
+    path.contains(['%', ';']) || path.contains("//")
 }
 
 /// Letters, digits, `-`, `_` and `~` whose escape is escaped again; a path in normal form has no other escapes of them.
@@ -56,7 +69,11 @@ fn without_empty_segments(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::others;
+    use super::{is_ambiguous, ways};
+
+    fn others(path: &str) -> Vec<String> {
+        ways().map(|way| way.read(path)).filter(|read| is_ambiguous(path) && read != path).collect()
+    }
 
     #[test]
     fn usual_paths_have_one_reading() {

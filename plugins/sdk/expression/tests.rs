@@ -267,7 +267,7 @@ fn a_condition_on_an_ambiguous_path_holds_for_every_reading_or_has_no_value() {
         request
     };
     let internal = "request.path.startsWith('/internal/')";
-    let ambiguous = Err("`request.path` is ambiguous".to_owned());
+    let ambiguous = Err("`request.path` or `route.parameters` is ambiguous".to_owned());
     for path in ["/internal%2Fx", "//internal/x", "/internal;a/x", "/;/internal/x", "/%2569nternal/x"] {
         assert_eq!(holds(internal, &at(path)), ambiguous, "{path}");
         assert_eq!(holds(&format!("!{internal}"), &at(path)), ambiguous, "{path}");
@@ -277,6 +277,24 @@ fn a_condition_on_an_ambiguous_path_holds_for_every_reading_or_has_no_value() {
         [("/internal/a%2Fb", true), ("/open/a%2Fb;c", false), ("/internal/x", true), ("/a%20b", false)]
     {
         assert_eq!(holds(internal, &at(path)), Ok(expected), "{path}");
+    }
+}
+
+#[test]
+fn the_same_holds_for_the_parameters_of_a_path() {
+    let at = |value: &str| {
+        let mut request = asked();
+        *request.uri_mut() = format!("/par/{value}").parse().unwrap();
+        Facts::of_mut(&mut request).parameters = vec![("id".into(), value.into())];
+        request
+    };
+    let ambiguous = Err("`request.path` or `route.parameters` is ambiguous".to_owned());
+    for value in ["admin;x", "admin;", "admin%3Bx", "%2561dmin"] {
+        assert_eq!(holds("route.parameters.id == 'admin'", &at(value)), ambiguous, "{value}");
+        assert_eq!(holds("route.parameters['id'] != 'admin'", &at(value)), ambiguous, "{value}");
+    }
+    for (value, expected) in [("admin", true), ("other;x", false), ("a%2Fb", false)] {
+        assert_eq!(holds("route.parameters.id == 'admin'", &at(value)), Ok(expected), "{value}");
     }
 }
 
