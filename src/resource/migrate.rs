@@ -200,10 +200,8 @@ pub fn plan(
                 }
                 let mut refuse = |reason| refuse(Code::FOREIGN_TABLE, reason);
                 let adopted = adopt::plan(table, &strange, statements, &mut refuse);
-                // After the first one, which says that the table is taken.
-                let keys = keys::steps(&strange.acting, table, by, &mut refuse);
-                let (first, others) = adopted.split_at(adopted.len().min(1));
-                steps.extend(first.iter().cloned().chain(keys).chain(others.iter().cloned()));
+                steps.extend(keys::steps(&strange.acting, table, by, &mut refuse));
+                steps.extend(adopted);
             }
             TableState::Newer(version) => {
                 let message =
@@ -249,6 +247,8 @@ pub fn plan(
     }
     // Tables may refer to each other, so all of them exist first.
     steps.extend(references);
+    // They were planned for the definitions as they are, and other steps may have those of other tables written anew.
+    steps.sort_by_key(|step| !matches!(step, Step::CheckOnly { .. }));
     if refused.is_empty() { Ok(steps) } else { Err(once(refused)) }
 }
 

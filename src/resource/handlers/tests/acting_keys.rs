@@ -194,3 +194,27 @@ async fn a_table_is_adopted_with_a_reference_only_if_its_column_is_that_foreign_
     let refused = store.plan(&tables(parent), &adopt()).await.unwrap_err();
     assert!(refused[0].message.contains("some values of `parent` are no ids of rows in `parents`"), "{refused:?}");
 }
+
+/// To change a column, SQLite writes the definitions of all tables anew, and a text in double quotes then gets single ones.
+#[tokio::test]
+async fn a_key_becomes_a_check_also_if_the_same_plan_changes_another_table() {
+    if postgres::server().is_some() {
+        return;
+    }
+    let store = empty().await;
+    sql(&store, "CREATE TABLE parents (id text PRIMARY KEY, n integer)").await;
+    let kids = "CREATE TABLE kids (id text PRIMARY KEY, st text CHECK (st <> \"x\"), parent text REFERENCES parents ON DELETE CASCADE)";
+    sql(&store, kids).await;
+    let tables = |n: &str, action: &str| -> Vec<Table> {
+        let yaml = format!(
+            "parents: {{ store: main, id: {{ type: string }}, access: {{ default: public }}, fields: {{ n: {{ type: {n} }} }} }}\n\
+             kids: {{ store: main, id: {{ type: string }}, access: {{ default: public }}, fields: {{ st: {{ type: string }}, \
+             parent: {{ type: ref, to: parents, on_delete: {action} }} }} }}\n"
+        );
+        models(&yaml, url()).iter().flat_map(|(_, model)| tables_of(model)).collect()
+    };
+    store.migrate(&tables("integer", "cascade"), &adopt()).await.unwrap();
+    let wanted = tables("number", "restrict");
+    store.migrate(&wanted, &command()).await.unwrap();
+    assert_eq!(store.plan(&wanted, &command()).await.unwrap().steps, []);
+}
