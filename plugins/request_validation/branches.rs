@@ -15,7 +15,12 @@ use serde_json::{Map, Value, json};
 pub fn validator(schema: &Value, formats: Formats, kinds: &dyn Fn(&Value) -> Kinds) -> Result<Validator, Unusable> {
     // What is wrong with the schema is at its own place.
     let built = formats::validator(schema, formats)?;
-    let (mut with_conditions, mut is_other) = (schema.clone(), false);
+    let (mut with_conditions, mut is_other, mut bases) = (schema.clone(), false, 0);
+    parts::each(&mut with_conditions, &mut |object| bases += usize::from(object.contains_key("$id")));
+    // A reference in a part with an `$id` means another schema than the same one at the root.
+    if bases > usize::from(schema.get("$id").is_some()) {
+        return Ok(built);
+    }
     parts::each(&mut with_conditions, &mut |object| is_other |= by_type(object, kinds));
     Ok(if is_other { formats::validator(&with_conditions, formats).unwrap_or(built) } else { built })
 }
@@ -86,6 +91,8 @@ mod tests {
             json!({ "oneOf": [true, item] }),
             json!({ "items": { "oneOf": [item, { "anyOf": [{ "enum": ["a", 1] }, { "type": "null" }] }] } }),
             json!({ "not": { "oneOf": [item, { "type": "array" }] } }),
+            json!({ "$defs": { "item": { "type": "string" } }, "allOf": [{ "$id": "https://a.example/part", "$defs": { "item": item },
+                "oneOf": [{ "$ref": "#/$defs/item" }, { "type": "object", "required": ["b"] }, { "type": "array" }] }] }),
         ];
         let plain = [
             json!(null),
