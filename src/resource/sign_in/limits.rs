@@ -53,29 +53,27 @@ pub fn faults(written: &WrongPasswords) -> Vec<Fault> {
     }
     // Of two figures that do not go together, the fault is at the one that was written: those that are not in the file are the defaults.
     let usual = WrongPasswords::default();
-    if account.burst <= pair.burst {
-        let message = format!("one client could lock an account: it may send {} wrong passwords at once", pair.burst);
+    let mut locks = |key: &str, message: String, of_account: String, [there, here, what]: [&str; 3]| {
+        let message = format!("one client could lock an account: {message}");
         if *account == usual.account {
-            let help = format!(
-                "use a smaller number than {}, which is `burst` of `account`, or a larger one there",
-                account.burst
-            );
-            wrong("client_and_account.burst".to_owned(), message, &help);
+            let help =
+                format!("use a {here} {what} than {of_account}, which is `{key}` of `account`, or a {there} one there");
+            wrong(format!("client_and_account.{key}"), message, &help);
         } else {
-            wrong("account.burst".to_owned(), message, "use a larger number than `burst` of `client_and_account`");
+            wrong(
+                format!("account.{key}"),
+                message,
+                &format!("use a {there} {what} than `{key}` of `client_and_account`"),
+            );
         }
+    };
+    if account.burst <= pair.burst {
+        let message = format!("it may send {} wrong passwords at once", pair.burst);
+        locks("burst", message, account.burst.to_string(), ["larger", "smaller", "number"]);
     }
     if account.every >= pair.every {
-        let message = format!("one client could lock an account: it may send a wrong password every {}", pair.every);
-        if *account == usual.account {
-            let help = format!(
-                "use a longer time than {}, which is `every` of `account`, or a shorter one there",
-                account.every
-            );
-            wrong("client_and_account.every".to_owned(), message, &help);
-        } else {
-            wrong("account.every".to_owned(), message, "use a shorter time than `every` of `client_and_account`");
-        }
+        let message = format!("it may send a wrong password every {}", pair.every);
+        locks("every", message, account.every.to_string(), ["shorter", "longer", "time"]);
     }
     if client.burst < pair.burst {
         if *client == usual.client {

@@ -168,8 +168,7 @@ async fn exchange(
         }
     };
     let (mut parts, stream) = response.into_parts();
-    let lengths = parts.headers.get_all(CONTENT_LENGTH).iter().count();
-    if lengths > 1 || !head::accept(&mut parts) {
+    if !head::accept(&mut parts) {
         return Err(Broken::Failed(Failure::Invalid));
     }
     if let (Some(accept), Some(upgrade), true) = (accept, &mut sending.upgrade, parts.status.is_success()) {
