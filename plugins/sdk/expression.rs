@@ -17,7 +17,7 @@ mod tests;
 
 pub use model::{NAMES, Name};
 
-use crate::{Fault, Request, Written, written};
+use crate::{Facts, Fault, Request, Written, written};
 use cel::common::ast::IdedExpr;
 use cel::common::types::{CelBool, CelDouble, CelInt, CelString, CelUInt};
 use cel::common::value::CowVal;
@@ -118,13 +118,10 @@ impl Condition {
     /// Whether it holds, or does not hold, in the same way for every reading of the path.
     #[cold]
     fn holds_equally(&self, seen: &Seen<'_>, path: &str, holds: bool) -> bool {
-        readings::ways().all(|way| {
-            let mut facts = seen.facts().clone();
-            for (_, value) in &mut facts.parameters {
-                *value = way.read(value).into();
-            }
-            self.holds_for(&seen.at(&way.read(path), &facts)).is_ok_and(|other| other == holds)
-        })
+        let others: BTreeSet<_> = readings::ways().map(|way| Read::of(seen, path, way)).collect();
+        let as_written = Read::as_written(seen, path);
+        let others = others.into_iter().filter(|other| *other != as_written);
+        others.map(|other| self.holds_for(&seen.at(&other.path, &other.facts(seen)))).all(|other| other == Ok(holds))
     }
 
     fn holds_for(&self, seen: &Seen<'_>) -> Result<bool, NoValue> {
@@ -144,17 +141,55 @@ impl Condition {
     }
 }
 
+/// The path of a request and the parameters in it, as some servers read them.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Read {
+    path: String,
+    parameters: Vec<String>,
+}
+
+impl Read {
+    fn of(seen: &Seen<'_>, path: &str, way: readings::Way) -> Self {
+        let parameters = seen.facts().parameters.iter().map(|(_, value)| way.read(value)).collect();
+        Self { path: way.read(path), parameters }
+    }
+
+    fn as_written(seen: &Seen<'_>, path: &str) -> Self {
+        let parameters = seen.facts().parameters.iter().map(|(_, value)| value.to_string()).collect();
+        Self { path: path.to_owned(), parameters }
+    }
+
+    /// The facts of the request, with these parameters.
+    fn facts(&self, seen: &Seen<'_>) -> Facts {
+        let mut facts = seen.facts().clone();
+        for ((_, value), read) in facts.parameters.iter_mut().zip(&self.parameters) {
+            *value = read.as_str().into();
+        }
+        facts
+    }
+}
+
 /// An expression whose value is a text or a number: `auth.claims.tenant + '/' + request.method`.
 #[derive(Clone)]
 pub struct TextExpression(Program);
 
 impl TextExpression {
-    /// Its value for `request`.
+    /// Its value for `request`. It is the same for all spellings of a path that servers may read as one: so that no client chooses
+    /// between many values, it sees the path, and the parameters in it, without empty segments, parameters and unnecessary escapes.
     ///
     /// # Errors
     /// It names something that this request lacks, or a value of the wrong type.
     pub fn text<B>(&self, request: &http::Request<B>) -> Result<String, NoValue> {
-        self.0.evaluate(&Seen::of(request, &self.0.0.compiled), |value| {
+        let seen = Seen::of(request, &self.0.0.compiled);
+        if self.0.0.groups.path && readings::is_ambiguous(request.uri().path()) {
+            let common = Read::of(&seen, request.uri().path(), readings::COMMON);
+            return self.text_for(&seen.at(&common.path, &common.facts(&seen)));
+        }
+        self.text_for(&seen)
+    }
+
+    fn text_for(&self, seen: &Seen<'_>) -> Result<String, NoValue> {
+        self.0.evaluate(seen, |value| {
             if let Some(text) = value.downcast_ref::<CelString<'_>>() {
                 return Some(text.inner().to_owned());
             }

@@ -273,11 +273,20 @@ fn a_condition_on_an_ambiguous_path_holds_for_every_reading_or_has_no_value() {
         assert_eq!(holds(&format!("!{internal}"), &at(path)), ambiguous, "{path}");
         assert_eq!(holds("request.method == 'GET'", &at(path)), Ok(true), "{path}");
     }
-    for (path, expected) in
-        [("/internal/a%2Fb", true), ("/open/a%2Fb;c", false), ("/internal/x", true), ("/a%20b", false)]
-    {
+    for (path, expected) in [
+        ("/internal/a%2Fb", true),
+        ("/open/a%2Fb;c", false),
+        ("/internal/x", true),
+        ("/a%20b", false),
+        ("/internal/a%40b", true),
+    ] {
         assert_eq!(holds(internal, &at(path)), Ok(expected), "{path}");
     }
+    // Routes and most servers take `%40` for `@`.
+    for (path, expected) in [("/@team", Ok(true)), ("/%40team", ambiguous.clone()), ("/%40tea", Ok(false))] {
+        assert_eq!(holds("request.path == '/@team'", &at(path)), expected, "{path}");
+    }
+    assert_eq!(holds("!request.path.endsWith(':delete')", &at("/a%3Adelete")), ambiguous);
 }
 
 #[test]
@@ -296,6 +305,21 @@ fn the_same_holds_for_the_parameters_of_a_path() {
     for (value, expected) in [("admin", true), ("other;x", false), ("a%2Fb", false)] {
         assert_eq!(holds("route.parameters.id == 'admin'", &at(value)), Ok(expected), "{value}");
     }
+}
+
+#[test]
+fn a_text_is_the_same_for_all_spellings_of_a_path() {
+    let text = |text: &str, path: &str, parameter: &str| {
+        let mut request = asked();
+        *request.uri_mut() = path.parse().unwrap();
+        Facts::of_mut(&mut request).parameters = vec![("id".into(), parameter.into())];
+        text.parse::<TextExpression>().unwrap().text(&request)
+    };
+    for (path, parameter) in [("/@a/b", "@a"), ("/%40a/b", "%40a"), ("//@a;x/b", "@a;x"), ("/@a%2Fb;y", "@a;z")] {
+        assert_eq!(text("request.path", path, parameter), Ok("/@a/b".into()), "{path}");
+        assert_eq!(text("route.parameters.id + request.query", path, parameter), Ok("@a".into()), "{path}");
+    }
+    assert_eq!(text("request.query", "/a;x?b;c%40", ""), Ok("b;c%40".into()), "only paths have readings");
 }
 
 #[test]
