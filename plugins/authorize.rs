@@ -1,5 +1,7 @@
 //! Requires a request to meet conditions: a role, a scope, claims, a method, or an expression.
 
+mod admits;
+
 use gatewright_sdk::{
     CheckContext, Code, Compiled, Condition, Contract, Facts, Fault, Filter, IDENTITY, Identity, Plugin, Problem,
     Request, RequestMethod, Traits, Verdict,
@@ -54,7 +56,17 @@ impl Plugin for Authorize {
         let contract = Contract::rejects(&[401, 403]);
         let mut decides_by = Vec::new();
         self.add_claims(&mut decides_by);
-        let traits = Traits { requires, decides_by, restricts: true, refuses_strangers, contract, ..Traits::default() };
+        let traits = Traits {
+            requires,
+            decides_by,
+            restricts: true,
+            refuses_strangers,
+            admits_issuers: self.issuers(),
+            compares_subject: self.compares_subject(),
+            open_methods: self.open_methods(),
+            contract,
+            ..Traits::default()
+        };
         Compiled::filter(self.gate()).traits(traits).faults(faults)
     }
 }

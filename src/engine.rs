@@ -19,6 +19,7 @@ pub mod live;
 mod lookups;
 mod measure;
 pub mod migration;
+mod open;
 pub mod openapi;
 pub mod outcome;
 mod placeholders;

@@ -196,7 +196,7 @@ codes! {
     DUPLICATE_TARGET = "GW0531": "duplicate upstream target",
     OPENAPI_FILE = "GW0532": "unusable OpenAPI file",
     SIGN_IN_PASSWORD = "GW0533": "password that an access token is enough to change",
-    OTHER_ISSUER = "GW0534": "rule that takes the subjects of another issuer for users",
+    OTHER_ISSUER = "GW0534": "rule that takes the subjects of two issuers for the same callers",
 
     // Resources and stores.
     STORE_URL = "GW0601": "invalid store URL",

@@ -7,7 +7,8 @@ use crate::filter::DynFilter;
 use crate::items::Lookup;
 use crate::limits::Bound;
 use crate::{Fault, Filter, HttpService, Place, TokenSigner};
-use http::HeaderName;
+use http::{HeaderName, Method};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// The capability of a chain once a plugin has verified an identity: `auth.subject` and claims can be used after it.
@@ -82,6 +83,12 @@ pub struct Traits {
     pub reads_certificates: bool,
     /// The issuers whose tokens it accepts. Each chooses the subjects of its tokens.
     pub issuers: Vec<String>,
+    /// The issuers whose callers it lets pass, if it compares them: it rejects all others.
+    pub admits_issuers: Option<BTreeSet<String>>,
+    /// Whether it decides by the subject of callers, and not by who has issued it. `check` warns if several issuers do.
+    pub compares_subject: bool,
+    /// The methods with which callers pass who have no role, scope or claim that others lack; `None` if those are all methods.
+    pub open_methods: Option<Vec<Method>>,
     /// The only request header from which it reads credentials, if there is just one.
     pub credentials: Option<HeaderName>,
     /// The request headers that it lets scripts of other origins send. `check` warns if a later plugin reads

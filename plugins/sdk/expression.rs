@@ -139,6 +139,16 @@ impl Condition {
         claims::add(&self.0.0.tree, &mut names);
         names
     }
+
+    /// Whether it depends on the subject of the caller, and not only on whether there is one.
+    pub fn reads_subject(&self) -> bool {
+        claims::reads_subject(&self.0.0.tree)
+    }
+
+    /// The issuers for whose callers it can hold, if it names them: `auth.claims.iss == 'a'`.
+    pub fn issuers(&self) -> Option<BTreeSet<String>> {
+        claims::issuers(&self.0.0.tree)
+    }
 }
 
 /// The path of a request and the parameters in it, as some servers read them.

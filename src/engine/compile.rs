@@ -20,6 +20,7 @@ use crate::engine::faults::Faults;
 use crate::engine::gaps::{self, Gap};
 use crate::engine::guarded::Guarded;
 use crate::engine::lookups;
+use crate::engine::open;
 use crate::engine::placeholders;
 use crate::engine::plan::{
     Place, Plan, PlannedListener, PlannedRoute, PlannedTarget, SetBound, matching, patterns, serving_listeners,
@@ -117,12 +118,13 @@ pub fn compile(document: Arc<Document>, sources: &Sources, registry: &Registry) 
     };
     let (tls, admin_tls) = (tls(&document, &mut faults), admin_tls(&document, &mut faults));
     let deciding = deciding::find(&document, &models, &plugins);
+    let open = open::served(&document, &plugins);
     let context = TargetContext {
         services: registry.services(),
         check: &check,
         document: &document,
         models: &models,
-        served: &served,
+        open: &open,
         deciding: &deciding,
         plugins: &plugins,
     };

@@ -82,8 +82,8 @@ pub struct TargetContext<'a> {
     pub document: &'a Document,
     /// The resources without faults, by name.
     pub models: &'a [(String, Arc<Model>)],
-    /// The routes to them.
-    pub served: &'a Served<'a>,
+    /// The routes to them, as far as callers without a permission of their own can use them.
+    pub open: &'a Served<'a>,
     /// The claims by which the document decides.
     pub deciding: &'a Deciding,
     pub plugins: &'a Plugins,

@@ -137,6 +137,18 @@ impl Rules {
         always.into_iter().chain(&self.update_check).map(|keyed| &keyed.rule)
     }
 
+    /// That of `operation`.
+    pub(super) const fn of(&self, operation: Operation) -> &KeyedRule {
+        match operation {
+            Operation::List => &self.list,
+            Operation::Read => &self.read,
+            Operation::Create => &self.create,
+            Operation::Update => &self.update,
+            Operation::Delete => &self.delete,
+            Operation::Restore => &self.restore,
+        }
+    }
+
     /// Whether the response to an update depends on the caller.
     pub fn update_asks_who(&self) -> bool {
         self.update.asks_who() || self.update_check.as_ref().is_some_and(|check| check.asks_who())
@@ -206,14 +218,7 @@ impl Model {
 
     /// The rule of `operation` in words, its key in the file, and the rule for an item as an update leaves it, if that is another one.
     pub fn shown_rule(&self, operation: Operation) -> Option<(String, &'static str, Option<String>)> {
-        let rule = match operation {
-            Operation::List => &self.rules.list,
-            Operation::Read => &self.rules.read,
-            Operation::Create => &self.rules.create,
-            Operation::Update => &self.rules.update,
-            Operation::Delete => &self.rules.delete,
-            Operation::Restore => &self.rules.restore,
-        };
+        let rule = self.rules.of(operation);
         let check = self.rules.update_check.as_ref().filter(|_| operation == Operation::Update);
         let after = check.map(|check| check.shown(&self.fields));
         self.has(operation).then(|| (rule.shown(&self.fields), rule.key, after))
@@ -221,17 +226,8 @@ impl Model {
 
     /// What `operation` requires of callers, if the resource has it.
     pub fn demand(&self, operation: Operation) -> Option<Demand> {
-        let demand = match operation {
-            Operation::List => self.rules.list.demand(),
-            Operation::Read => self.rules.read.demand(),
-            Operation::Create => self.rules.create.demand(),
-            Operation::Update => {
-                let after = self.rules.update_check.as_ref().map_or(Demand::Nothing, |check| check.demand());
-                self.rules.update.demand().max(after)
-            }
-            Operation::Delete => self.rules.delete.demand(),
-            Operation::Restore => self.rules.restore.demand(),
-        };
+        let after = self.rules.update_check.as_ref().filter(|_| operation == Operation::Update);
+        let demand = self.rules.of(operation).demand().max(after.map_or(Demand::Nothing, |check| check.demand()));
         self.has(operation).then_some(demand)
     }
 

@@ -2,7 +2,7 @@
 
 use super::access::{Operand, Rule};
 use super::model::Model;
-use crate::config::document::resource::IdKind;
+use crate::config::document::resource::{IdKind, Operation};
 
 impl Model {
     /// Whether its ids are never those of items of another resource.
@@ -10,9 +10,11 @@ impl Model {
         self.id == IdKind::Uuid
     }
 
-    /// Whether its rules compare the subject of a caller, and not who has issued it.
-    pub fn compares_any_subject(&self) -> bool {
-        self.rules.all().any(compares_any_subject)
+    /// Whether its rules for `operation` compare the subject of a caller, and not who has issued it.
+    pub fn compares_any_subject(&self, operation: Operation) -> bool {
+        let after = self.rules.update_check.as_deref().filter(|_| operation == Operation::Update);
+        let mut rules = std::iter::once(&**self.rules.of(operation)).chain(after);
+        self.has(operation) && rules.any(compares_any_subject)
     }
 }
 

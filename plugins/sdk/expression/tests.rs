@@ -258,6 +258,34 @@ fn expressions_know_whether_they_use_the_identity() {
     assert!(!uses("request.path == '/auth.subject'"));
 }
 
+#[test]
+fn conditions_know_whom_they_tell_apart() {
+    let condition = |text: &str| text.parse::<Condition>().unwrap();
+    for (text, reads) in [
+        ("auth.subject == 'a'", true),
+        ("!(auth.claims.sub in ['a', 'b'])", true),
+        ("['a'].exists(one, one == auth.subject)", true),
+        ("auth.claims[?'sub'].orValue('') == 'a'", true),
+        ("has(auth.subject) && has(auth.claims.sub)", false),
+        ("auth.claims.subject == 'auth.subject'", false),
+    ] {
+        assert_eq!(condition(text).reads_subject(), reads, "{text}");
+    }
+    for (text, issuers) in [
+        ("auth.claims.iss == 'a'", Some(vec!["a"])),
+        ("'a' == auth.claims['iss'] && request.method == 'GET'", Some(vec!["a"])),
+        ("auth.claims.iss in ['a', 'b'] && auth.claims.iss in ['b', 'c']", Some(vec!["b"])),
+        ("auth.claims.iss == 'a' || (auth.claims.iss == 'b' && auth.claims.paid)", Some(vec!["a", "b"])),
+        ("auth.claims.iss == 'a' || auth.claims.paid", None),
+        ("auth.claims.iss != 'a'", None),
+        ("!(auth.claims.iss == 'a')", None),
+        ("auth.claims.iss == auth.claims.azp", None),
+    ] {
+        let issuers = issuers.map(|names| names.into_iter().map(str::to_owned).collect());
+        assert_eq!(condition(text).issuers(), issuers, "{text}");
+    }
+}
+
 /// Whether `office` runs must not depend on how the upstream reads the path.
 #[test]
 fn a_condition_on_an_ambiguous_path_holds_for_every_reading_or_has_no_value() {

@@ -49,7 +49,7 @@ impl RouteTarget for Target<'_> {
         let resource = with.document.resources.get(&self.settings.resource);
         let written = resource.and_then(|resource| resource.fields.get(&self.settings.password));
         let settable = model.zip(resource).map(|(model, resource)| {
-            let is_served = |operation| with.served.takes((&self.settings.resource, resource), operation);
+            let is_served = |operation| with.open.takes((&self.settings.resource, resource), operation);
             sign_in::warnings(self.settings, model, (written, with.deciding), &is_served)
         });
         settable.unwrap_or_default().into_iter().chain(self.hindered(with)).collect()

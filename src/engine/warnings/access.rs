@@ -12,7 +12,7 @@ use gatewright_sdk::{Code, Fault, IDENTITY};
 use std::collections::{HashMap, HashSet};
 
 /// The operations, each with its key and the methods that invoke it.
-const OPERATIONS: [(Operation, &str, &[&str]); 6] = [
+pub(super) const OPERATIONS: [(Operation, &str, &[&str]); 6] = [
     (Operation::List, "list", &["GET", "HEAD"]),
     (Operation::Read, "read", &["GET", "HEAD"]),
     (Operation::Create, "create", &["POST"]),
@@ -137,7 +137,7 @@ impl Search<'_> {
     }
 }
 
-fn takes(way: Way<'_>, methods: &[&str]) -> bool {
+pub(super) fn takes(way: Way<'_>, methods: &[&str]) -> bool {
     let taken = &way.route.methods;
     taken.is_empty() || taken.iter().any(|taken| methods.contains(&taken.as_str()))
 }

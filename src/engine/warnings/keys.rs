@@ -3,15 +3,15 @@
 use crate::config::document::resource::Operation;
 use crate::engine::compile::Compiled;
 use crate::engine::faults::Faults;
+use crate::engine::open;
 use crate::resource::model::Model;
-use crate::resource::model::served::Served;
 use crate::resource::{Deciding, Setter};
 use gatewright_sdk::items::{Becomes, LookedUp, Lookup};
 use gatewright_sdk::{Code, Fault};
 
 pub(super) fn check(compiled: &Compiled, deciding: &Deciding, faults: &mut Faults<'_>) {
     let document = &compiled.plan.document;
-    let served = Served::of(&document.routes);
+    let open = open::served(document, &compiled.parts.plugins);
     let mut all: Vec<_> = compiled.parts.plugins.all().collect();
     all.sort_unstable_by_key(|(_, _, path)| *path);
     for (_, traits, path) in all {
@@ -19,7 +19,7 @@ pub(super) fn check(compiled: &Compiled, deciding: &Deciding, faults: &mut Fault
         let name = &*lookup.resource.name;
         let model = compiled.parts.models.iter().find(|(known, _)| known == name).map(|(_, model)| &**model);
         let Some((model, spec)) = model.zip(document.resources.get(name)) else { continue };
-        let is_served = |operation: Operation| served.takes((name, spec), operation);
+        let is_served = |operation: Operation| open.takes((name, spec), operation);
         let keys = Keys { model, deciding, is_served: &is_served };
         let found = lookup.reads.iter().filter_map(|read| keys.chosen(read));
         found.chain(keys.taken(lookup)).for_each(|warning| faults.warn(path, warning));
