@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Codes without examples, because their cause is outside the file.
-const OUTSIDE: [(Code, &str); 17] = [
+const OUTSIDE: [(Code, &str); 18] = [
     (Code::NESTED_EXPANSION, "the value of an environment variable"),
     (Code::OVERRIDE, "the name of an environment variable"),
     (Code::PLUGIN_PANICKED, "a bug in a plugin"),
@@ -24,6 +24,7 @@ const OUTSIDE: [(Code, &str); 17] = [
     (Code::ADDRESS_UNUSABLE, "the addresses of this machine"),
     (Code::TLS_FILE, "the content of files"),
     (Code::CERTIFICATE_DATES, "the date"),
+    (Code::PROTECTION_LOST, "the running configuration"),
     (Code::STORE_UNAVAILABLE, "the state of a file"),
     (Code::SHARED_FILE, "links in the file system"),
     (Code::INTERNAL, "a bug in the gateway"),

@@ -20,6 +20,7 @@ mod described_requests;
 mod diagnostics;
 mod dns;
 mod documentation;
+mod edited_protection;
 mod event_streams;
 mod examples;
 mod explain;

@@ -247,6 +247,7 @@ codes! {
     ADDRESS_UNUSABLE = "GW0802": "address that cannot be bound",
     TLS_FILE = "GW0803": "certificate or private key that cannot be used",
     CERTIFICATE_DATES = "GW0804": "certificate that is not valid now or expires soon",
+    PROTECTION_LOST = "GW0805": "edit that leaves a route without protection",
     STORE_UNAVAILABLE = "GW0810": "database that cannot be opened",
     SHARED_FILE = "GW0811": "two stores that use the same file",
     INTERNAL = "GW0890": "internal error while reading the configuration",

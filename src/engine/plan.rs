@@ -100,6 +100,20 @@ pub struct PlannedStep {
     /// Whether it rejects requests without credentials.
     #[serde(skip)]
     pub refuses_strangers: bool,
+    /// What it decides about all requests.
+    #[serde(skip)]
+    pub protection: Protection,
+}
+
+/// What a plugin decides about all requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protection {
+    /// Nothing, or not about all of them.
+    None,
+    /// Which of them may pass.
+    Requests,
+    /// Who sends them.
+    Callers,
 }
 
 /// A limit, and the setting that it comes from, if the file has one.

@@ -4,6 +4,7 @@ mod acting;
 mod hidden;
 pub(super) mod refused;
 pub(super) mod uneven;
+mod unguarded;
 
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::sources::Sources;
@@ -27,6 +28,7 @@ pub(super) async fn prepare(next: &Snapshot, serving: Option<&Snapshot>, sources
     let changing = needs.plan_tables().await;
     if let (Some(serving), false) = (serving, needs.found.has_errors()) {
         hidden::tables(next, serving, &needs.renewed).await.into_iter().for_each(|warning| needs.push(warning));
+        unguarded::routes(next, serving).into_iter().for_each(|warning| needs.push(warning));
     }
     if !needs.found.has_errors() {
         needs.listen();

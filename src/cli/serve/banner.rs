@@ -2,7 +2,7 @@
 
 use crate::cli::address::Address;
 use crate::cli::runtime_file::address_of;
-use crate::cli::serve::report::{help_lines, is_about_data};
+use crate::cli::serve::report::{help_lines, is_beyond_the_file};
 use crate::config::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::engine::plan::{PlannedPath, PlannedRoute};
 use crate::engine::snapshot::{AdminListener, Snapshot};
@@ -160,9 +160,10 @@ impl Banner<'_> {
         let warnings: Vec<&Diagnostic> =
             self.warnings.iter().filter(|diagnostic| diagnostic.severity == Severity::Warning).collect();
         // These are shown in full: nothing else reports them.
-        let (about_data, warnings): (Vec<_>, Vec<_>) = warnings.into_iter().partition(|warning| is_about_data(warning));
+        let (beyond, warnings): (Vec<_>, Vec<_>) =
+            warnings.into_iter().partition(|warning| is_beyond_the_file(warning));
         let all = warnings.len() + self.notices.len();
-        let count = match all + about_data.len() {
+        let count = match all + beyond.len() {
             0 => return,
             1 => "1 warning".to_owned(),
             count => format!("{count} warnings"),
@@ -174,7 +175,7 @@ impl Banner<'_> {
             true => warning.message.clone(),
             false => format!("{}: {}", warning.path, warning.message),
         };
-        for warning in &about_data {
+        for warning in &beyond {
             let _ = write!(text, "    {}\n{}", line(warning), help_lines(warning, "      "));
         }
         let lines = warnings.iter().map(line);

@@ -15,21 +15,23 @@ const KEYS: usize = 5;
 /// The digits of a hash that are shown.
 const DIGITS: usize = 12;
 
-/// One event per warning. People also get the help of a warning about stored data, which no command prints later.
+/// One event per warning. People also get the help of a warning that `check` does not print.
 pub fn warnings(diagnostics: &Diagnostics, telemetry: &Telemetry) {
     for diagnostic in diagnostics.iter().filter(|diagnostic| diagnostic.severity == Severity::Warning) {
         let Diagnostic { path, message: detail, .. } = diagnostic;
         let (at, help, human) = (at(diagnostic), diagnostic.help.as_deref().unwrap_or_default(), brief(diagnostic));
         tracing::warn!(code = diagnostic.code.id(), at, path, help, detail, human, "configuration warning");
-        if telemetry.is_human() && is_about_data(diagnostic) {
+        if telemetry.is_human() && is_beyond_the_file(diagnostic) {
             telemetry.append(&help_lines(diagnostic, "  "));
         }
     }
 }
 
-/// Whether a diagnostic is about stored data. `check` does not report it, because it opens no database.
-pub fn is_about_data(diagnostic: &Diagnostic) -> bool {
-    [Code::ACTING_KEY, Code::HIDDEN_VALUES, Code::STORE_PLACE, Code::UNEVEN_VALUES].contains(&diagnostic.code)
+/// Whether a diagnostic is about stored data, or about what was served before. `check` does not report it, because it opens no database,
+/// and asks no gateway.
+pub fn is_beyond_the_file(diagnostic: &Diagnostic) -> bool {
+    let beyond = [Code::ACTING_KEY, Code::HIDDEN_VALUES, Code::STORE_PLACE, Code::UNEVEN_VALUES, Code::PROTECTION_LOST];
+    beyond.contains(&diagnostic.code)
 }
 
 /// The help of a diagnostic, indented. Lines are not cut, so that a statement can be copied.

@@ -5,7 +5,8 @@ use super::{Plugins, Step};
 use crate::config::document::Document;
 use crate::config::document::route::Route;
 use crate::config::sources::Sources;
-use crate::engine::plan::{Place, PlannedStep, SetBound};
+use crate::engine::plan::{Place, PlannedStep, Protection, SetBound};
+use gatewright_sdk::Traits;
 use http::HeaderName;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,6 +24,14 @@ pub struct Steps {
     pub request_ids: Arc<[HeaderName]>,
     /// Whether one of them handles CORS preflight requests.
     pub answer_preflights: bool,
+}
+
+fn protection(traits: &Traits) -> Protection {
+    match traits {
+        Traits { provides: [_, ..], .. } => Protection::Callers,
+        Traits { restricts: true, .. } => Protection::Requests,
+        _ => Protection::None,
+    }
 }
 
 /// Creates each distinct list of steps once.
@@ -96,6 +105,7 @@ impl<'a> StepMaker<'a> {
             members,
             contracts,
             refuses_strangers: traits.is_some_and(|traits| traits.refuses_strangers.is_some()),
+            protection: traits.filter(|_| step.always_decides()).map_or(Protection::None, protection),
             by_default: step.by_default,
             when: step.when.as_ref().map(ToString::to_string),
             observes: step.observes,

@@ -1,0 +1,118 @@
+//! What an edit takes away is said: plugins that decided about requests, and what limits have counted.
+
+use crate::harness::Gateway;
+use serde_json::Value;
+
+const HEAD: &str = r#"listeners: { web: { address: "127.0.0.1:0" CHAIN } }
+plugins:
+  login: { jwt: { issuer: a, audiences: [b], algorithms: [HS256], secret: "${env.JWT_SECRET}" } }
+  office: { ip_filter: { allow: [127.0.0.0/8] } }
+  admin: { authorize: { role: admin } }
+chains: { api: [login], none: [] }
+upstreams: { app: { targets: [{ url: "http://127.0.0.1:1" }] }, other: { targets: [{ url: "http://127.0.0.1:2" }] } }
+routes:
+"#;
+
+fn yaml(routes: &str) -> String {
+    format!("{}{routes}\n", HEAD.replace(" CHAIN", ""))
+}
+
+/// The warnings of this edit about lost protection: path and message.
+fn lost(before: &str, after: &str) -> Vec<(String, String)> {
+    let gateway = Gateway::start(before);
+    let answer = gateway.reload(after);
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let status = gateway.admin("GET", "/status").json();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let found = status["warnings"].as_array().unwrap().iter().filter(|warning| warning["code"] == "GW0805");
+    found.map(|warning| (text(&warning["path"]), text(&warning["message"]))).collect()
+}
+
+#[test]
+fn an_edit_that_leaves_a_route_without_protection_is_a_warning_until_the_next() {
+    let (guarded, open) = (
+        yaml("  app: { path_prefix: /app, chain: api, upstream: app }"),
+        yaml("  app: { path_prefix: /app, upstream: app }"),
+    );
+    let mut gateway = Gateway::start(&guarded);
+    let reloaded = gateway.reload(&open).json();
+    let said = "since this edit, `login` no longer decides about requests of route `app`, and nothing else decides who may send them";
+    let warning = reloaded["warnings"].as_array().unwrap().iter().find(|warning| warning["code"] == "GW0805").unwrap();
+    assert_eq!(warning["message"], said, "{reloaded}");
+    assert_eq!(&warning["path"], "routes.app");
+    let line = gateway.wait_for_log(|line| line["code"] == "GW0805");
+    assert_eq!((&line["level"], &line["detail"]), (&"WARN".into(), &said.into()), "{line}");
+    assert_eq!(gateway.reload(&open.replace("path_prefix: /app", "path_prefix: /apps")).status, 200);
+    let status = gateway.admin("GET", "/status").json();
+    assert!(!status["warnings"].to_string().contains("GW0805"), "{status}");
+}
+
+#[test]
+fn every_way_to_lose_protection_is_found_and_nothing_else() {
+    let guarded = "  app: { path_prefix: /app, plugins: [login, office], upstream: app }";
+    let nothing = |plugins: &str, which: &str| {
+        vec![format!(
+            "since this edit, {plugins} about requests of {which}, and nothing else decides who may send them"
+        )]
+    };
+    let both = "`login` and `office` no longer decide";
+    for (before, after, expected) in [
+        (guarded, "  app: { path_prefix: /app, upstream: app }", nothing(both, "route `app`")),
+        (
+            guarded,
+            "  app: { path_prefix: /app, plugins: [office], upstream: app }",
+            vec![
+                "since this edit, `login` no longer decides about requests of route `app`, and nothing proves who sends them: there is only \
+                 `office`"
+                    .to_owned(),
+            ],
+        ),
+        (
+            guarded,
+            "  app: { path_prefix: /app, plugins: [{ use: login, mode: observe }, { use: office, when: \"request.method == 'GET'\" }], upstream: app }",
+            nothing(both, "route `app`"),
+        ),
+        // Renamed, and then without plugins; or gone, while another route takes its requests.
+        (guarded, "  apps: { path_prefix: /app, upstream: app }", nothing(both, "route `app`, which `apps` takes now")),
+        (guarded, "  all: { path_prefix: /, upstream: app }", nothing(both, "route `app`, which `all` takes now")),
+        (
+            "  a: { path: /a, chain: api, upstream: app }\n  b: { path: /b, chain: api, upstream: app }",
+            "  a: { path: /a, chain: none, upstream: app }\n  b: { path: /b, chain: none, upstream: app }",
+            nothing("`login` no longer decides", "the routes `a` and `b`"),
+        ),
+        // Something still decides; or nothing did; or the requests come elsewhere.
+        (guarded, "  app: { path_prefix: /app, plugins: [login], upstream: app }", vec![]),
+        ("  app: { path: /a, plugins: [login, admin], upstream: app }", "  app: { path: /a, plugins: [login], upstream: app }", vec![]),
+        ("  app: { path: /a, upstream: app }", "  app: { path: /b, upstream: app }", vec![]),
+        (guarded, "  all: { path_prefix: /, upstream: other }", vec![]),
+        (guarded, "  other: { path: /other, upstream: app }", vec![]),
+        (guarded, "  app: { path_prefix: /app, plugins: [login, office], upstream: app }\n  new: { path: /new, upstream: other }", vec![]),
+    ] {
+        let messages: Vec<_> = lost(&yaml(before), &yaml(after)).into_iter().map(|(_, message)| message).collect();
+        assert_eq!(messages, expected, "{before}\n{after}");
+    }
+}
+
+#[test]
+fn the_chain_of_a_listener_protects_too() {
+    let routes = "  app: { path: /app, upstream: app }\n  admin: { path: /admin, plugins: [office], upstream: app }\n";
+    let with = |chain: &str| format!("{}{routes}", HEAD.replace(" CHAIN", chain));
+    let found = lost(&with(", chain: api"), &with(", chain: none"));
+    let start = "since this edit, `login` no longer decides about requests of";
+    assert_eq!(
+        found,
+        [
+            ("routes.app".into(), format!("{start} route `app`, and nothing else decides who may send them")),
+            (
+                "routes.admin".into(),
+                format!("{start} route `admin`, and nothing proves who sends them: there is only `office`")
+            ),
+        ]
+    );
+    let more = with(", chain: api").replace("web: {", "more: { address: \"127.0.0.1:0\", chain: none }, web: {");
+    let found = lost(&with(", chain: api"), &more);
+    assert!(
+        found.iter().any(|(path, said)| path == "routes.app" && said.contains("of route `app` on `more`, and nothing")),
+        "{found:?}"
+    );
+}
