@@ -195,7 +195,7 @@ impl Gate {
         };
         let slots = place.keep(rules.scope, shape, make);
         let (counted, reported, reported_rules) = (Arc::clone(&slots), Arc::clone(&slots), Arc::clone(rules));
-        place.report_usage(move || usage(&reported_rules, &reported));
+        place.report_usage(&slots, move || usage(&reported_rules, &reported));
         Self {
             rules: Arc::clone(rules),
             slots,

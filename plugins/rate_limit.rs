@@ -24,7 +24,7 @@ use std::sync::Arc;
 
 /// Limits how often a client, user or API key may call. Requests over the limit are rejected with 429. Every response
 /// shows what is left (`RateLimit`, `RateLimit-Policy`). The counters survive reloads; if an edit changes the quota, what
-/// was used counts against the new one.
+/// was used counts against the new one. They start anew if it changes the key, the scope or the name of the plugin.
 #[derive(Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RateLimit {

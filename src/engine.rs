@@ -26,6 +26,7 @@ mod placeholders;
 pub mod plan;
 mod prepare;
 mod reach;
+mod recounted;
 pub mod registry;
 pub mod router;
 pub mod snapshot;

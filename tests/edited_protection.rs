@@ -116,3 +116,55 @@ fn the_chain_of_a_listener_protects_too() {
         "{found:?}"
     );
 }
+
+fn limited(plugin: &str, settings: &str, route: &str) -> String {
+    format!(
+        "listeners: {{ web: {{ address: \"127.0.0.1:0\" }} }}
+plugins: {{ {plugin}: {{ rate_limit: {{ quota: 3, window: 1h, {settings} }} }} }}
+routes: {{ {route}: {{ path: /, plugins: [{plugin}], respond: {{}} }} }}\n"
+    )
+}
+
+#[test]
+fn the_log_says_which_limits_count_anew_and_why() {
+    let by_ip = "key: client.ip";
+    for (after, plugin, why) in [
+        (limited("calls", "key: header.x-key", "a"), "calls", "`key` changed"),
+        (limited("calls", "key: client.ip, scope: plugin", "a"), "calls", "`scope` changed"),
+        (
+            limited("calls", "key: [client.ip, header.x], ipv6_prefix: 56", "a"),
+            "calls",
+            "`key` and `ipv6_prefix` changed",
+        ),
+        (limited("per-ip", by_ip, "a"), "per-ip", "it was `calls` before"),
+        (limited("calls", by_ip, "b"), "calls", "it was on `a` before"),
+    ] {
+        let mut gateway = Gateway::start(&limited("calls", by_ip, "a"));
+        let left =
+            |gateway: &Gateway| gateway.get("/").header("ratelimit").unwrap().split(';').nth(1).unwrap().to_owned();
+        assert_eq!((left(&gateway), left(&gateway)), ("r=2".into(), "r=1".into()));
+        assert_eq!(gateway.reload(&limited("calls", "key: client.ip, burst: 3", "a")).status, 200);
+        assert_eq!(left(&gateway), "r=0", "an edit that keeps what was used");
+        assert_eq!(gateway.reload(&after).status, 200);
+        assert_eq!(left(&gateway), "r=2", "{why}");
+        let line = gateway.wait_for_log(|line| line["message"] == "limit counts anew");
+        assert_eq!(
+            (&line["plugin"], &line["why"], &line["level"]),
+            (&plugin.into(), &why.into(), &"INFO".into()),
+            "{line}"
+        );
+        assert_eq!(gateway.log().matches("limit counts anew").count(), 1, "{why}");
+    }
+}
+
+#[test]
+fn a_new_limit_and_one_that_is_gone_are_nothing_to_say() {
+    let mut gateway = Gateway::start(&limited("calls", "key: client.ip", "a"));
+    let other = limited("calls", "key: client.ip", "a")
+        .replace("routes: {", "routes: { other: { path: /other, plugins: [calls], respond: {} },");
+    assert_eq!(gateway.reload(&other).status, 200);
+    let without = limited("calls", "key: client.ip", "a").replace("plugins: [calls], ", "");
+    assert_eq!(gateway.reload(&without).status, 200);
+    gateway.wait_for_log(|line| line["generation"] == 3);
+    assert!(!gateway.log().contains("counts anew"));
+}

@@ -328,3 +328,27 @@ fn fifty_connections_over_two_gateways_get_what_one_limiter_would_give() {
     let alone = fallbacks(&gateways[0]) + fallbacks(&gateways[1]) > 0.0;
     assert!(admitted >= 100 && (alone || admitted <= 101), "{admitted} admitted");
 }
+
+#[test]
+fn a_store_that_is_added_or_replaced_learns_what_was_counted() {
+    let (first, second) = (Server::start(), Server::start());
+    let shared = configuration(&first.url(), FIVE);
+    let alone = shared.replace("store: counters, ", "");
+    let mut gateway = Gateway::start_whole(&alone);
+    let edit = |gateway: &mut Gateway, yaml: &str| {
+        std::fs::write(gateway.file(), yaml).unwrap();
+        assert_eq!(gateway.admin("POST", "/reload").status, 200);
+    };
+    gateway.wait_for_log(|line| says(line, "store connected"));
+    assert_eq!((left(&gateway, "a"), left(&gateway, "a")), (is(200, "4"), is(200, "3")));
+    edit(&mut gateway, &shared);
+    assert_eq!(left(&gateway, "a"), is(200, "2"), "the store is new to this limit");
+    edit(&mut gateway, &shared.replace(&first.url(), &second.url()));
+    gateway.wait_for_log(|line| {
+        says(line, "store connected") && second.url().contains(line["address"].as_str().unwrap_or("-"))
+    });
+    assert_eq!(left(&gateway, "a"), is(200, "1"), "another server");
+    edit(&mut gateway, &alone);
+    assert_eq!(left(&gateway, "a"), is(200, "0"), "without a store again");
+    assert_eq!(left(&gateway, "a"), is(429, "0"));
+}

@@ -12,10 +12,11 @@ use gatewright_sdk::{
 use governor::RateLimiter;
 use governor::middleware::StateInformationMiddleware;
 use governor::nanos::Nanos;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::num::NonZeroU32;
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tower_governor::key_extractor::KeyExtractor;
 
@@ -40,6 +41,19 @@ struct Counted {
     by: By,
     table: Arc<Table>,
     near: Near,
+    /// The store that counts as well, or did last.
+    store: Mutex<Option<Weak<dyn Counters>>>,
+}
+
+impl Counted {
+    /// Goes on with this store. One that replaces another learns what was counted so far; without a store before, all buckets are marked.
+    fn count_in(&self, store: Option<&Arc<dyn Counters>>) {
+        let Some(store) = store.map(Arc::downgrade) else { return };
+        let before = self.store.lock().replace(Weak::clone(&store));
+        if before.is_some_and(|before| !before.ptr_eq(&store)) {
+            self.table.mark_alone();
+        }
+    }
 }
 
 /// One quota at one place.
@@ -98,28 +112,29 @@ impl Meter {
             by: By::new(rules.key.clone(), rules.ipv6_prefix),
             table: Arc::default(),
             near: Near::default(),
+            store: Mutex::default(),
         });
         let store = rules.store.as_ref().and_then(|name| {
             let counted = if rules.scope == Scope::Plugin { place.plugin } else { place.name };
             let prefix = format!("gatewright:{counted}:");
             place.counters(name).map(|counters| Shared { counters, name: name.clone(), prefix })
         });
-        let alone = store.is_some();
-        let terms = |(index, quota): (usize, &Quota)| Terms::new(*quota, index, (rules, &counted, alone), place);
+        counted.count_in(store.as_ref().map(|shared| &shared.counters));
+        let terms = |(index, quota): (usize, &Quota)| Terms::new(*quota, index, (rules, &counted), place);
         let terms: Vec<_> = rules.quotas.iter().enumerate().map(terms).collect();
         let measures = Measures::new(place, &counted.table, store.is_some());
         let at = Arc::new(At { rules: Arc::clone(rules), counted, terms, store, measures });
         let reported = Arc::clone(&at);
-        place.report_usage(move || reported.usage());
+        place.report_usage(&at.counted, move || reported.usage());
         Self(at)
     }
 }
 
 impl Terms {
-    fn new(quota: Quota, index: usize, (rules, counted, alone): (&Rules, &Counted, bool), place: &Place<'_>) -> Self {
+    fn new(quota: Quota, index: usize, (rules, counted): (&Rules, &Counted), place: &Place<'_>) -> Self {
         let limit = quota.limit();
         let max_keys = usize::try_from(rules.max_keys).unwrap_or(usize::MAX);
-        let view = View { table: Arc::clone(&counted.table), limit, max_keys, alone };
+        let view = View { table: Arc::clone(&counted.table), limit, max_keys };
         let burst = NonZeroU32::new(quota.burst).unwrap_or(NonZeroU32::MIN);
         let governed = governor::Quota::with_period(quota.period()).expect("quotas and windows of zero are faults");
         let limiter = Limiter::new(governed.allow_burst(burst), view, Now);

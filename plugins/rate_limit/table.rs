@@ -40,7 +40,7 @@ struct Bucket {
     period: u64,
 }
 
-/// Set in the period of a bucket from which this process has taken alone, while the store was unreachable.
+/// Set in the period of a bucket from which this process has taken alone: there was no store, or it was unreachable.
 const ALONE: u64 = 1 << 63;
 
 /// The bucket shared by keys without their own; no client has this address.
@@ -160,6 +160,13 @@ impl Table {
         Some((bucket.owed(now, limit), bucket.period & ALONE != 0)).filter(|(owed, _)| *owed > 0)
     }
 
+    /// Marks all buckets as used by this process alone: there is another store, which does not know of them.
+    pub fn mark_alone(&self) {
+        for shard in &*self.shards {
+            shard.lock().buckets.values_mut().for_each(|bucket| bucket.period |= ALONE);
+        }
+    }
+
     /// Records what was taken from the bucket of `key` in the store, if there is room.
     pub fn record(&self, key: u128, owed: u64, limit: Limit, max_keys: usize) {
         let (mut shard, entered) = self.enter(key, max_keys);
@@ -183,8 +190,6 @@ pub struct View {
     pub table: Arc<Table>,
     pub limit: Limit,
     pub max_keys: usize,
-    /// Whether buckets are marked as used by this process alone.
-    pub alone: bool,
 }
 
 impl StateStore for View {
@@ -197,8 +202,7 @@ impl StateStore for View {
         let (mut shard, key) = self.table.enter(*key, self.max_keys);
         // Read under the lock, so that no request is rejected for having waited for it.
         let now = self.table.now();
-        let mark = if self.alone { ALONE } else { 0 };
-        let made = |owed: Nanos| Bucket { full: now.saturating_add(owed.as_u64()), period: self.limit.period | mark };
+        let made = |owed: Nanos| Bucket { full: now.saturating_add(owed.as_u64()), period: self.limit.period | ALONE };
         match shard.buckets.entry(key) {
             Entry::Occupied(mut bucket) => {
                 let owed = bucket.get().owed(now, self.limit);

@@ -253,7 +253,7 @@ async fn users_and_keys_are_counted_by_name() {
 
 fn limiter(table: &Arc<Table>, period: Duration, burst: u32, max_keys: usize) -> Limiter {
     let limit = Limit { period: nanos(period), burst };
-    let view = View { table: Arc::clone(table), limit, max_keys, alone: false };
+    let view = View { table: Arc::clone(table), limit, max_keys };
     let quota = governor::Quota::with_period(period).unwrap().allow_burst(burst.try_into().unwrap());
     Limiter::new(quota, view, Now)
 }

@@ -82,6 +82,6 @@ pub use signer::TokenSigner;
 pub use task::WithTask;
 pub use template::Template;
 pub use units::{ByteSize, HumanDuration};
-pub use usage::Usages;
+pub use usage::{Counting, Usages};
 pub use whole_body::WholeBody;
 pub use written::Written;

@@ -7,7 +7,7 @@ use crate::metrics::{self, Attribute, Counter, Histogram, Instrument};
 use crate::observing::{self, Observed};
 use crate::services::Services;
 use crate::task::WithTask;
-use crate::usage::Usages;
+use crate::usage::{Counting, Usages};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -102,9 +102,15 @@ impl Place<'_> {
     }
 
     /// Shows how far the limit at this place is used: `read` returns it for `/limits` of the admin API. It must not
-    /// contain secrets.
-    pub fn report_usage(&self, read: impl Fn() -> serde_json::Value + Send + Sync + 'static) {
-        self.usages.add(self.name, read);
+    /// contain secrets. `counted` is the kept state that the limit counts in: if it is another one after a reload, the log says
+    /// that the limit counts anew.
+    pub fn report_usage<T: Send + Sync + 'static>(
+        &self,
+        counted: &Arc<T>,
+        read: impl Fn() -> serde_json::Value + Send + Sync + 'static,
+    ) {
+        let (place, plugin) = (self.name.to_owned(), self.plugin.to_owned());
+        self.usages.add_counting(Counting { place, plugin, counted: Arc::<T>::clone(counted) }, read);
     }
 
     fn key(&self, scope: Scope, shape: impl Display) -> String {

@@ -5,6 +5,7 @@ use crate::engine::compiler::{Compilation, Compiler};
 use crate::engine::measure::Measures;
 use crate::engine::outcome::{RefusedConfiguration, Reloaded};
 use crate::engine::prepare::prepare;
+use crate::engine::recounted;
 use crate::engine::registry::Registry;
 use crate::engine::snapshot::Snapshot;
 use arc_swap::{ArcSwap, Guard};
@@ -105,6 +106,7 @@ impl Live {
         }
         // Nothing can fail from here on.
         accept_stores(&snapshot);
+        recounted::log(&snapshot, serving);
         snapshot.succeed(serving);
         self.snapshot.store(Arc::new(snapshot));
         *self.warnings.lock() = diagnostics;

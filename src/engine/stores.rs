@@ -84,7 +84,7 @@ pub fn counting(specs: &Named<StoreSpec>, certificates: &HashMap<String, Certifi
         let key = format!("store {name} {on_error:?} {digest} {}", spec.url.expose());
         let owner = format!("stores.{name}");
         let redis = keep.get_or_begin(&key, || WithTask::new(&owner, made, counters::maintain));
-        Some((name.to_owned(), Arc::new(counters::Store::new(name, redis))))
+        Some((name.to_owned(), keep.get_or_make(&key, || counters::Store::new(name, redis))))
     });
     let redis: BTreeMap<_, _> = kept.collect();
     let counters =
