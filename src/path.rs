@@ -55,7 +55,11 @@ const fn class(byte: u8) -> Class {
 
 const SLASH: &str = "path: must begin with a slash";
 const SEGMENT: &str = "path: must not have `.` or `..` segments";
-const ESCAPE: &str = "path: has a percent-escape that is invalid or not allowed";
+const ESCAPE: &str = "path: has a `%` that is not followed by two hex digits";
+const CONTROL: &str = "path: must not have an encoded control character (%00 to %1F, %7F)";
+const BACKSLASH: &str = "path: must not have an encoded backslash (%5C)";
+const TWICE: &str = "path: must not have a separator or control character that is percent-encoded twice";
+const OVERLONG: &str = "path: must not have overlong UTF-8 (%C0%AF)";
 const BYTE: &str = "path: has a byte that must be percent-encoded";
 
 /// What the current segment consists of so far.
@@ -90,7 +94,7 @@ pub fn read(path: &str) -> Result<Reading, &'static str> {
         rest = after;
         let class = match class(*byte) {
             Class::Percent => {
-                let Some((byte, remaining)) = unescape(after) else { return Err(ESCAPE) };
+                let (byte, remaining) = unescape(after)?;
                 differs |= is_unreserved(byte) || after.iter().take(2).any(u8::is_ascii_lowercase);
                 foreign |= !byte.is_ascii();
                 spelling.escaped = true;
@@ -135,7 +139,7 @@ pub fn read(path: &str) -> Result<Reading, &'static str> {
     }
     if foreign && percent_encoding::percent_decode_str(path).decode_utf8().is_err() {
         if is_overlong(path) {
-            return Err(ESCAPE);
+            return Err(OVERLONG);
         }
         spelling.doubts = spelling.doubts.with(Doubt::NonUtf8);
     }
@@ -155,17 +159,18 @@ pub fn normal(path: &str) -> Cow<'_, str> {
     }
 }
 
-/// Decodes the escape in front of `after`: its byte, and the remaining bytes. `None` if it is not a valid escape, or if
+/// Decodes the escape in front of `after`: its byte, and the remaining bytes. An error if it is not a valid escape, or if
 /// it stands for a control character or separator, including after decoding twice.
-fn unescape(after: &[u8]) -> Option<(u8, &[u8])> {
-    let (byte, remaining) = decode(after)?;
+fn unescape(after: &[u8]) -> Result<(u8, &[u8]), &'static str> {
+    let (byte, remaining) = decode(after).ok_or(ESCAPE)?;
     let twice = || {
         decode(remaining).is_some_and(|(byte, _)| matches!(byte, b'/' | b'\\' | b'.' | b'%' | b';' | 0..0x20 | 0x7f))
     };
     match byte {
-        b'\\' | 0..0x20 | 0x7f => None,
-        b'%' if twice() => None,
-        _ => Some((byte, remaining)),
+        b'\\' => Err(BACKSLASH),
+        0..0x20 | 0x7f => Err(CONTROL),
+        b'%' if twice() => Err(TWICE),
+        _ => Ok((byte, remaining)),
     }
 }
 

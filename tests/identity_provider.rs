@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 
 const KEYS: &str = include_str!("../plugins/jwt/fixtures/jwks.json");
 
-/// A provider that fails until it is healthy. Returns its issuer.
-fn provider(healthy: Arc<AtomicBool>) -> String {
+/// A provider with this key set, which fails until it is healthy. Returns its issuer.
+fn provider(healthy: Arc<AtomicBool>, keys: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let issuer = format!("http://{}", listener.local_addr().unwrap());
     let metadata = json!({ "issuer": issuer, "jwks_uri": format!("{issuer}/keys") }).to_string();
@@ -22,7 +22,7 @@ fn provider(healthy: Arc<AtomicBool>) -> String {
             let (status, body) = match head.split(' ').nth(1) {
                 _ if !healthy.load(Ordering::Relaxed) => ("500 Internal Server Error", ""),
                 Some("/.well-known/openid-configuration") => ("200 OK", &*metadata),
-                Some("/keys") => ("200 OK", KEYS),
+                Some("/keys") => ("200 OK", keys),
                 _ => ("404 Not Found", ""),
             };
             let length = body.len();
@@ -35,7 +35,7 @@ fn provider(healthy: Arc<AtomicBool>) -> String {
 #[test]
 fn a_gateway_without_keys_serves_other_routes_and_is_not_ready() {
     let healthy = Arc::new(AtomicBool::new(false));
-    let issuer = provider(Arc::clone(&healthy));
+    let issuer = provider(Arc::clone(&healthy), KEYS);
     let head = HEAD.replace("telemetry: {", "telemetry: { metrics: { prometheus: {} },");
     let gateway = Gateway::start_whole(&format!(
         "{head}listeners: {{ web: {{ address: \"127.0.0.1:0\" }} }}
@@ -86,4 +86,16 @@ routes:
     }
     let age = value("age_seconds{gateway_plugin=", "");
     assert!((0.0..60.0).contains(&age), "{age}");
+}
+
+#[test]
+fn the_log_names_the_url_of_a_key_set_that_cannot_be_used_and_not_that_of_the_metadata() {
+    let issuer = provider(Arc::new(AtomicBool::new(true)), r#"{"keys":[]}"#);
+    let mut gateway = Gateway::start(&format!(
+        "listeners: {{ web: {{ address: \"127.0.0.1:0\" }} }}
+plugins: {{ login: {{ jwt: {{ issuer: \"{issuer}\", audiences: [api], algorithms: [ES256], jwks: {{ discovery: true }} }} }} }}
+routes: {{ guarded: {{ path: /guarded, plugins: [login], respond: {{ text: in }} }} }}\n"
+    ));
+    let line = gateway.wait_for_log(|line| line["message"] == "cannot fetch the issuer's keys");
+    assert_eq!(line["error"], format!("{issuer}/keys: the response has no keys"), "{line}");
 }

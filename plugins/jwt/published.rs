@@ -130,7 +130,8 @@ impl Published {
                 held.settings.measures.failed.add(1);
             }
             let Settings { refresh, stale, .. } = held.settings;
-            let wait = match content.and_then(|content| held.take(&content)) {
+            let taken = |content| held.take(&content).map_err(|why| source.blame(&discovered, &why));
+            let wait = match content.and_then(taken) {
                 Ok(()) => {
                     if fetched.is_none() || pause != RETRY {
                         tracing::info!(url = %held.settings.source, "fetched the issuer's keys");

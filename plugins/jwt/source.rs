@@ -104,6 +104,14 @@ impl Source {
         self.get(services, keys.clone()).await.map_err(|why| format!("{keys}: {why}"))
     }
 
+    /// What is wrong with the content of the key set. A URL that the metadata names is not the one that the source is known by.
+    pub fn blame(&self, discovered: &Discovered, why: &str) -> String {
+        match discovered.keys.as_ref().filter(|_| self.issuer.is_some()) {
+            Some(keys) => format!("{keys}: {why}"),
+            None => why.to_owned(),
+        }
+    }
+
     /// The URL of the keys, according to the metadata.
     async fn discover(&self, issuer: &str, services: &dyn Services) -> Result<Uri, String> {
         let content = self.get(services, self.url.clone()).await?;

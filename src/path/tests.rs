@@ -32,6 +32,22 @@ fn a_path_that_no_server_should_interpret_is_rejected() {
 }
 
 #[test]
+fn the_message_says_what_is_wrong_with_an_escape() {
+    for (path, part) in [
+        ("/a%zz", "two hex digits"),
+        ("/a%4", "two hex digits"),
+        ("/%00", "control character"),
+        ("/a%7F", "control character"),
+        ("/a%5cb", "backslash"),
+        ("/a%252fb", "twice"),
+        ("/a%2500", "twice"),
+        ("/a%c0%af", "overlong"),
+    ] {
+        assert!(read(path).unwrap_err().contains(part), "{path}");
+    }
+}
+
+#[test]
 fn spellings_that_servers_read_differently_are_recorded() {
     for (path, words) in [
         ("/a%2fb", &["encoded_slash"][..]),

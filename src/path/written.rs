@@ -118,14 +118,17 @@ impl FromStr for PathPrefix {
         let judged = judge(written)?;
         let path = &judged.text;
         if path.contains(['{', '}']) {
-            return Err(Fault::new("", format!("`path_prefix` must not contain a parameter: `{}`", shown(path)))
+            return Err(Fault::new("", format!("a prefix must not contain a parameter: `{}`", shown(path)))
                 .code(Code::INVALID_PATH)
-                .help("use `path` with `{*rest}` at the end"));
+                .help("of a route, use `path` with `{*rest}` at the end; in `rewrite`, use `replace`"));
         }
         match path.strip_suffix('/').filter(|trimmed| !trimmed.is_empty()) {
-            Some(trimmed) => Err(Fault::new("", format!("`{}` ends with `/`", shown(path)))
-                .code(Code::INVALID_PATH)
-                .help(format!("write `{}`, which also matches everything below it", shown(trimmed)))),
+            Some(trimmed) => {
+                Err(Fault::new("", format!("`{}` ends with `/`", shown(path))).code(Code::INVALID_PATH).help(format!(
+                    "write `{}`: a prefix has no slash at its end, and the rest of the path begins with one",
+                    shown(trimmed)
+                )))
+            }
             None => Ok(Self(judged)),
         }
     }

@@ -274,15 +274,14 @@ fn gather<'a>(model: &Model, query: &'a str, kept: &mut String, faults: &mut Fau
     given
 }
 
+/// A number from 1; one that is too large for the type is the largest.
 fn number(name: &str, text: &str, faults: &mut Faults, help: impl FnOnce() -> String) -> u32 {
-    let digits = !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
-    match text.parse::<u32>() {
-        Ok(number) if digits && number > 0 => number,
-        _ => {
-            faults.teach(name, "min", "must be an integer of at least 1", help);
-            1
-        }
+    let is_number = !text.is_empty() && !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
+    if !is_number {
+        faults.teach(name, "min", "must be an integer of at least 1", help);
+        return 1;
     }
+    text.parse().unwrap_or(u32::MAX)
 }
 
 fn sort(model: &Model, text: &str, faults: &mut Faults) -> Vec<SortKey> {

@@ -41,13 +41,19 @@ fn a_fault_states_what_is_wrong_and_how_to_fix_it() {
         ("orders", "`orders` does not start with `/`", "write `/orders`"),
         ("/a<b", "`/a<b` contains `<`, which clients always percent-encode", "write `/a%3Cb`"),
         ("/x{id}", "`x{id}` mixes a parameter with other text", "make the parameter a whole segment: `/orders/{id}`"),
-        ("/a%5Cb", "`/a%5Cb` can never match a request", "correct the path: it has a percent-escape"),
+        ("/a%5Cb", "`/a%5Cb` can never match a request", "correct the path: it must not have an encoded backslash"),
     ] {
         let said = said::<PathTemplate>(path);
         assert!(said.0 == message && said.1.starts_with(help), "{said:?}");
     }
     let said = said::<PathPrefix>("/a/");
-    assert_eq!((&*said.0, &*said.1), ("`/a/` ends with `/`", "write `/a`, which also matches everything below it"));
+    assert_eq!(
+        (&*said.0, &*said.1),
+        (
+            "`/a/` ends with `/`",
+            "write `/a`: a prefix has no slash at its end, and the rest of the path begins with one"
+        )
+    );
     let said = self::said::<OwnPath>("/a//b");
     assert_eq!(said.0, "requests for `/a//b` are rejected: a path must not have empty segments (//)");
 }

@@ -17,6 +17,7 @@ pub const OF_DELETE: &str =
     "the only parameter is deleted=only, which removes an item for good that is deleted already";
 pub const COUNT: &str = "send count=exact, count=capped or count=none, or leave it out";
 pub const ENCODING: &str = "write other characters as UTF-8 bytes in hex, such as %C3%BC, and a percent sign as %25";
+pub const NUL: &str = "send the text without %00";
 pub const DATETIME: &str = "send a date-time such as 2026-01-31T12:00:00Z, or a date, which is midnight UTC";
 pub const LIMITS: &str = "a list takes at most 16 filters";
 

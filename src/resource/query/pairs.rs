@@ -31,21 +31,42 @@ pub fn of<'a>(query: &'a str, faults: &mut Faults) -> Vec<Pair<'a>> {
     let mut pairs = Vec::new();
     for raw in query.split('&').filter(|raw| !raw.is_empty()) {
         let (key, value, has_value) = raw.split_once('=').map_or((raw, "", false), |(key, value)| (key, value, true));
-        let help = || hints::ENCODING.to_owned();
         match (decode(key), decode(value)) {
-            (Some(key), Some(value)) => pairs.push(Pair { key, value, has_value, raw }),
-            (Some(key), None) => faults.teach(&key, "encoding", "is not percent-encoded UTF-8", help),
-            (None, _) => faults.teach("query", "encoding", "is not percent-encoded UTF-8", help),
+            (Ok(key), Ok(value)) => pairs.push(Pair { key, value, has_value, raw }),
+            (Ok(key), Err(wrong)) => wrong.report(&key, faults),
+            (Err(wrong), _) => wrong.report("query", faults),
         }
     }
     pairs
 }
 
-/// Decodes `%41` and `+`; rejects a `%` without two hex digits, bytes that are not UTF-8, and NUL.
-fn decode(text: &str) -> Option<Cow<'_, str>> {
-    if !text.contains(['%', '+']) {
-        return (!text.contains('\0')).then_some(Cow::Borrowed(text));
+/// Why a text cannot be decoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wrong {
+    Encoding,
+    /// NUL, which no field can contain.
+    Nul,
+}
+
+impl Wrong {
+    fn report(self, name: &str, faults: &mut Faults) {
+        match self {
+            Self::Encoding => {
+                faults.teach(name, "encoding", "is not percent-encoded UTF-8", || hints::ENCODING.to_owned());
+            }
+            Self::Nul => faults.teach(name, "nul", "must not contain NUL", || hints::NUL.to_owned()),
+        }
     }
+}
+
+/// Decodes `%41` and `+`; rejects a `%` without two hex digits, bytes that are not UTF-8, and NUL.
+fn decode(text: &str) -> Result<Cow<'_, str>, Wrong> {
+    let text =
+        if text.contains(['%', '+']) { Cow::Owned(decoded(text).ok_or(Wrong::Encoding)?) } else { Cow::Borrowed(text) };
+    if text.contains('\0') { Err(Wrong::Nul) } else { Ok(text) }
+}
+
+fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.bytes();
     while let Some(byte) = rest.next() {
@@ -59,8 +80,7 @@ fn decode(text: &str) -> Option<Cow<'_, str>> {
             other => other,
         });
     }
-    let text = String::from_utf8(bytes).ok()?;
-    (!text.contains('\0')).then_some(Cow::Owned(text))
+    String::from_utf8(bytes).ok()
 }
 
 #[cfg(test)]
@@ -69,10 +89,11 @@ mod tests {
 
     #[test]
     fn decoding_is_strict() {
-        assert_eq!(decode("a%20b+c").as_deref(), Some("a b c"));
-        assert_eq!(decode("%C3%BC").as_deref(), Some("ü"));
-        for bad in ["%", "%4", "%zz", "%ff", "%00", "%+1"] {
-            assert_eq!(decode(bad), None, "{bad}");
+        assert_eq!(decode("a%20b+c").as_deref(), Ok("a b c"));
+        assert_eq!(decode("%C3%BC").as_deref(), Ok("ü"));
+        for bad in ["%", "%4", "%zz", "%ff", "%+1", "%00%"] {
+            assert_eq!(decode(bad), Err(Wrong::Encoding), "{bad}");
         }
+        assert_eq!(decode("a%00"), Err(Wrong::Nul));
     }
 }

@@ -52,6 +52,8 @@ async fn every_rejected_parameter_of_a_list_comes_with_help() {
             "filter[title]: is not percent-encoded UTF-8",
             "write other characters as UTF-8 bytes in hex, such as %C3%BC, and a percent sign as %25",
         ),
+        ("?filter[title]=a%00b", "filter[title]: must not contain NUL", "send the text without %00"),
+        ("?a%00=b", "query: must not contain NUL", "send the text without %00"),
     ] {
         let answer = api.get(query).await;
         refused(&answer, message);
