@@ -73,6 +73,7 @@ pub fn install(
         upstreams,
         copies,
         keep,
+        usages: &usages,
         counting: &counting.redis,
         behind: &behind,
         descriptions,

@@ -22,7 +22,7 @@ use crate::resource::model::Model;
 use crate::resource::model::served::Served;
 use crate::resource::{Api, Deciding};
 use crate::upstream::{Compiled, Copies, Upstream};
-use gatewright_sdk::{CheckContext, Fault, HttpService, Keep};
+use gatewright_sdk::{CheckContext, Fault, HttpService, Keep, Usages};
 use http::Method;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -148,6 +148,8 @@ pub struct Installed<'a> {
     /// The copies of requests in progress.
     pub copies: Arc<Copies>,
     pub keep: &'a Keep,
+    /// What the admin API shows of limits.
+    pub usages: &'a Usages,
     /// The stores that count, by name.
     pub counting: &'a BTreeMap<String, Arc<counters::Store>>,
     /// Puts a plugin, by name, in front of a service of a route.

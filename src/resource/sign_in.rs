@@ -26,6 +26,7 @@ use super::sessions::Sweeps;
 use crate::counters::Store;
 use gatewright_sdk::{
     Body, ClientAddress, ClientKey, Facts, HttpService, Identity, Keep, Problem, Reply, Request, Response, TokenSigner,
+    Usages,
 };
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Method, StatusCode};
@@ -65,16 +66,18 @@ pub fn checks_token(address: &str, method: &Method) -> bool {
 }
 
 /// The addresses of a sign-in, which counts wrong passwords in `store` if there is one. `behind` puts the plugin that accepts the
-/// tokens in front of a service.
+/// tokens in front of a service. `usages` gets how far its limits are used, under the name `at`.
 pub fn service(
     (api, accounts, signer): (Arc<Api>, Arc<Accounts>, Arc<TokenSigner>),
     store: Option<Arc<Store>>,
-    keep: &Keep,
+    (keep, usages, at): (&Keep, &Usages, &str),
     behind: impl FnOnce(HttpService) -> HttpService,
 ) -> HttpService {
     let measures = Measures::new(&api.model.name, store.is_some());
     let name = format!("{}/{}", api.model.store, api.model.table.name);
     let counting = Counting::new(guesses(&api.model, keep), accounts.limits, store, &name);
+    let (used, resource) = (counting.clone(), Arc::clone(&api.model.name));
+    usages.add(&format!("{at}/sign_in"), move || used.usage(&resource));
     let sweeps = keep.get_or_make(&format!("sessions {}", api.model.store), Sweeps::default);
     let keys = keys(&signer);
     let desk = Arc::new(SignIn { api, accounts, signer, counting, sweeps, measures });

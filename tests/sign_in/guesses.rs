@@ -66,3 +66,22 @@ fn the_limits_can_be_set_and_what_was_tried_survives_an_edit() {
     let tried: Vec<u16> = (0..9).map(|_| site.guess("10.0.0.7", "ada@example.com", "guess").status).collect();
     assert_eq!(tried, [401, 401, 401, 401, 401, 401, 401, 401, 429], "two were tried before");
 }
+
+#[test]
+fn the_admin_api_shows_how_far_the_limits_are_used_and_names_no_one() {
+    let site = Site::start(&plain());
+    for client in ["10.0.0.7", "10.0.0.8"] {
+        for number in 0..if client == "10.0.0.7" { 11 } else { 3 } {
+            site.guess(client, "ada@example.com", &format!("guess {number}"));
+        }
+    }
+    let limits = site.0.admin("GET", "/limits").json();
+    let used = &limits["limits"]["auth/sign_in"];
+    let expected = json!({
+        "type": "wrong_passwords", "resource": "users", "counted": "local",
+        "client_and_account": { "burst": 10, "every": "5m", "keys": 2, "limited": 1 },
+        "client": { "burst": 50, "every": "30s", "keys": 2, "limited": 0 },
+        "account": { "burst": 50, "every": "2m", "keys": 1, "limited": 0 },
+    });
+    assert_eq!(*used, expected, "{limits}");
+}

@@ -40,7 +40,7 @@ impl RouteTarget for Target<'_> {
             let parts = (Arc::clone(api), Arc::clone(&accounts), Arc::clone(&signer));
             let store = accounts.counts_in.as_ref().and_then(|name| installed.counting.get(name)).map(Arc::clone);
             let behind = |service| (installed.behind)(&plugin, &at, service);
-            Some(sign_in::service(parts, store, installed.keep, behind))
+            Some(sign_in::service(parts, store, (installed.keep, installed.usages, &at), behind))
         }))))
     }
 

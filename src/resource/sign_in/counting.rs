@@ -4,7 +4,8 @@ use super::guesses::{Attempt, Guesses, Slowed};
 use super::limits::{Limit, Limits};
 use crate::counters::Store;
 use crate::counters::wrong_passwords::{Ask, Bucket, Names, Told};
-use gatewright_sdk::{ClientKey, Counters, Fallback};
+use gatewright_sdk::{ClientKey, Counters, Fallback, HumanDuration};
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
@@ -65,6 +66,20 @@ impl Counting {
         }
     }
 
+    /// How far the limits are used, for the admin API. The log names the clients that are slowed.
+    pub fn usage(&self, resource: &str) -> Value {
+        let Limits { pair, client, account } = self.limits;
+        let [of_pairs, of_clients, of_accounts] = self.guesses.usage(&self.limits, Instant::now());
+        let used = |limit: Limit, (keys, limited)| json!({ "burst": limit.burst, "every": HumanDuration(limit.every), "keys": keys, "limited": limited });
+        let counted = self.store.as_ref().map(|store| if store.is_reachable() { "store" } else { "local" });
+        json!({
+            "type": "wrong_passwords", "resource": resource, "counted": counted.unwrap_or("local"),
+            "client_and_account": used(pair, of_pairs),
+            "client": used(client, of_clients),
+            "account": used(account, of_accounts),
+        })
+    }
+
     fn alone(&self, who: (ClientKey, &str), counted: impl FnOnce(Attempt) -> Counted) -> Verdict {
         let attempt = self.guesses.attempt(&self.limits, who, Instant::now());
         attempt.map_or_else(Verdict::Slowed, |attempt| Verdict::Counted(counted(attempt)))
@@ -78,7 +93,7 @@ impl Counting {
 
     fn buckets(&self, counts: [f64; 3]) -> [Bucket; 3] {
         let Limits { pair, client, account } = self.limits;
-        let bucket = |Limit { burst, every }, count| Bucket { burst, every, count };
+        let bucket = |Limit { burst, every }, count| Bucket { burst: burst.into(), every, count };
         let [of_pair, of_client, of_account] = counts;
         [bucket(pair, of_pair), bucket(client, of_client), bucket(account, of_account)]
     }

@@ -107,6 +107,17 @@ impl Guesses {
         Ok(attempt)
     }
 
+    /// How many keys are counted by each limit, in their order, and how many of them have no attempt left.
+    pub fn usage(&self, limits: &Limits, now: Instant) -> [(usize, usize); 3] {
+        let state = self.state.lock();
+        let of = |buckets: &Buckets, limit: &Limit| {
+            let levels = || buckets.values().map(|bucket| bucket.level(limit, now));
+            let full = levels().filter(|level| level + 1.0 > f64::from(limit.burst)).count();
+            (levels().filter(|level| *level > 0.0).count(), full)
+        };
+        [of(&state.pairs, &limits.pair), of(&state.clients, &limits.client), of(&state.accounts, &limits.account)]
+    }
+
     fn find(&self, (client, account): (ClientKey, &str)) -> Attempt {
         let keys = &self.keys;
         Attempt {
@@ -153,7 +164,7 @@ impl Guesses {
             let full = told.full == Some(index);
             let newly = record(buckets, key, limit, now, (level, full));
             if full {
-                let wait = limit.every.mul_f64((level + 1.0 - limit.burst).max(0.0));
+                let wait = limit.every.mul_f64((level + 1.0 - f64::from(limit.burst)).max(0.0));
                 slowed = Some(Slowed { wait, newly: (newly && told.newly).then_some(what) });
             }
         }
@@ -213,7 +224,7 @@ impl Bucket {
 
 fn check(buckets: &mut Buckets, key: u64, limit: &Limit, now: Instant, what: &'static str) -> Result<(), Slowed> {
     let Some(bucket) = buckets.get_mut(&key) else { return Ok(()) };
-    let over = bucket.level(limit, now) + 1.0 - limit.burst;
+    let over = bucket.level(limit, now) + 1.0 - f64::from(limit.burst);
     if over <= 0.0 {
         bucket.refused = false;
         return Ok(());

@@ -7,7 +7,7 @@ use std::time::Duration;
 /// This many wrong passwords at once, then one in each interval.
 #[derive(Debug, Clone, Copy)]
 pub struct Limit {
-    pub burst: f64,
+    pub burst: u32,
     pub every: Duration,
 }
 
@@ -24,7 +24,7 @@ pub struct Limits {
 
 impl From<WrongPasswordLimit> for Limit {
     fn from(written: WrongPasswordLimit) -> Self {
-        Self { burst: written.burst.into(), every: written.every.get() }
+        Self { burst: written.burst, every: written.every.get() }
     }
 }
 
