@@ -4,7 +4,7 @@
   cargo build --release
   benches/telemetry.py [--only off,traced,unsampled,metrics,access] [--rounds 5] [--seconds 3] [--connections 32]
 
-Builds nothing. Requires `wrk`, and ports 19530 to 19549 on loopback. All gateways run at the same time and take turns within
+Builds nothing. Requires `wrk`, and ports 19519 to 19549 on loopback. All gateways run at the same time and take turns within
 each round, in varying order; the first round is a warm-up. CPU is the user and system time of the whole process, including the
 threads that export and write, divided by the responses that wrk counted. `more` is the median over the rounds of the difference
 to `off` in the same round. The receiver of spans only reads and accepts. `dropped` is the share of spans that did not arrive; it
@@ -18,6 +18,7 @@ import json
 import pathlib
 import random
 import re
+import shutil
 import statistics
 import sys
 import tempfile
@@ -26,7 +27,7 @@ import urllib.request
 
 import load
 
-FIRST = 19530
+FIRST = 19519
 TOKEN = "bench-admin-token-0123456789-0123456789"
 OTLP = "otlp: { endpoint: \"http://127.0.0.1:19549\", protocol: http/protobuf }"
 VARIANTS = {
@@ -71,18 +72,20 @@ class Receiver(http.server.BaseHTTPRequestHandler):
 
 def configuration(name, port):
     text = (load.HERE / "gateway.yaml").read_text()
-    text = text.replace("127.0.0.1:19500", f"127.0.0.1:{port}").replace("127.0.0.1:19501", f"127.0.0.1:{port + 1}")
+    # The gateways run side by side, so each gets ports of its own.
+    for at, listener in enumerate((load.WEB, load.PLAIN, load.HTTP2, load.VALIDATED)):
+        text = text.replace(f"127.0.0.1:{listener}", f"127.0.0.1:{port + at}")
     written = VARIANTS[name]
     logs = "" if "logs:" in written else "  logs: { format: json, level: warn }\n"
     telemetry = f"telemetry:\n  service_name: bench-{name}\n{logs}" + (f"  {written}\n" if written else "")
-    admin = f'admin: {{ address: "127.0.0.1:{port + 2}", token: {TOKEN} }}\n'
+    admin = f'admin: {{ address: "127.0.0.1:{port + 4}", token: {TOKEN} }}\n'
     text, changed = re.subn(r"(?m)^telemetry:\n(  .*\n)+", lambda _: telemetry + admin, text)
     assert changed == 1, "benches/gateway.yaml has another form"
     return text
 
 
 def counters(port):
-    request = urllib.request.Request(f"http://127.0.0.1:{port + 2}/status", headers={"Authorization": f"Bearer {TOKEN}"})
+    request = urllib.request.Request(f"http://127.0.0.1:{port + 4}/status", headers={"Authorization": f"Bearer {TOKEN}"})
     with urllib.request.urlopen(request, timeout=5) as answer:
         return json.load(answer)["telemetry"]
 
@@ -96,10 +99,11 @@ def main():
         folder = pathlib.Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gatewright-bench-")))
         sides = []
         for index, name in enumerate(chosen.only):
-            port = FIRST + 3 * index
+            port = FIRST + 5 * index
             place = folder / name
             place.mkdir()
             (place / "gateway.yaml").write_text(configuration(name, port))
+            shutil.copy(load.HERE / "orders.yml", place)
             environment = {"BENCH_DATA": str(place), "BENCH_SECRET": "0123456789abcdef0123456789abcdef"}
             log = stack.enter_context((place / "log").open("w"))
             process = load.start(stack, [chosen.gateway, "run", place / "gateway.yaml"], port, environment, log)
@@ -107,7 +111,7 @@ def main():
         for round_ in range(chosen.rounds + 1):
             random.shuffle(sides)
             for name, pid, port in sides:
-                taken = load.shot(pid, port, "/chain", load.ORIGIN_HEADER, None, chosen)
+                taken = load.shot(pid, f"http://127.0.0.1:{port}/chain", load.ORIGIN_HEADER, None, chosen, name)
                 if round_:
                     shots[name].append(taken)
         seen = {name: counters(port) for name, _, port in sides}
