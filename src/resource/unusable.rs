@@ -15,7 +15,6 @@ const HELP: &[(&str, &str)] = &[
         "wait for the transactions that use the table, or end them: SELECT pid, state, query FROM pg_stat_activity WHERE \
          pid = ANY (SELECT pid FROM pg_locks WHERE relation IS NOT NULL)",
     ),
-    ("denies the user a right", "name the owner of the tables in the URL of the store, or grant that right"),
     ("PostgreSQL cannot be written to", "connect to the primary server, not to a standby"),
     ("it is read-only", "give this user the right to write to the file and to its folder"),
     ("cannot be written to", "give this user the right to write there"),
@@ -28,6 +27,7 @@ const HELP: &[(&str, &str)] = &[
 
 /// The same for a step that the database rejects.
 const OBSTACLES: &[(&str, &str)] = &[
+    ("denies the user a right", "name the owner of the tables in the URL of the store, or grant that right"),
     ("used by a view or rule", "drop the view, and create it again afterwards"),
     ("used by a generated column", "drop that column, and add it again afterwards"),
     ("used in a trigger", "drop the trigger, and create it again afterwards"),
@@ -39,8 +39,6 @@ const OBSTACLES: &[(&str, &str)] = &[
     ("partition", "PostgreSQL cannot do this with a partitioned table: use a table that is not partitioned"),
     ("foreign table", "the table is on another server: change it there"),
     ("already exists", "rename or drop what has this name"),
-    ("must be owner of", "name the owner of the tables in the URL of the store"),
-    ("permission denied", "name the owner of the tables in the URL of the store"),
     ("cannot be cast", "change the values that do not fit, or keep the type of the field"),
 ];
 

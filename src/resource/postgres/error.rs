@@ -56,6 +56,11 @@ impl From<tokio_postgres::Error> for Error {
     }
 }
 
+/// How the message begins if the user lacks a right.
+pub const DENIED: &str = "PostgreSQL denies the user a right";
+/// The function of the server that compares rows with the policies of their table. Messages are in the language of the server.
+const POLICY: &str = "ExecWithCheckOptions";
+
 fn of_server(error: &DbError) -> Error {
     let code = error.code();
     let unavailable = |what: &str| Error::Unavailable(format!("PostgreSQL {what}: {}", error.message()));
@@ -71,7 +76,11 @@ fn of_server(error: &DbError) -> Error {
         "40001" | "40P01" => unavailable("could not bring the transaction in an order with others"),
         _ if is_overtaken(error) => unavailable("could not bring the transaction in an order with others"),
         "25006" => unavailable("cannot be written to"),
-        "42501" => unavailable("denies the user a right"),
+        // Neither passes by itself.
+        "42501" if error.routine() == Some(POLICY) => {
+            Error::Internal(format!("a policy of PostgreSQL rejects the row: {}", error.message()))
+        }
+        "42501" => Error::Internal(format!("{DENIED}: {}", error.message())),
         "53300" => unavailable("has no connection left"),
         "53100" => unavailable("has no disk space left"),
         other => match other.get(..2) {

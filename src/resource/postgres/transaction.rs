@@ -9,7 +9,7 @@ use futures_util::future::{join, maybe_done};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Row as PgRow, Statement};
 
-use super::error::{Remedy, remedy};
+use super::error::{DENIED, Remedy, remedy};
 use super::lease::Lease;
 use super::rows::bound;
 use super::violated::{KEY, Violated};
@@ -18,6 +18,9 @@ use crate::resource::dialect::SHARED;
 
 /// The maximum number of prepared statements of a connection.
 const PREPARED: usize = 256;
+
+/// Holds the rows that are looked at before a write.
+const LOCKED: &str = " FOR UPDATE";
 
 /// Why something failed, and what may be done about it.
 #[derive(Debug)]
@@ -72,6 +75,24 @@ impl Failure {
         self
     }
 
+    /// Adds what the statement needs, if the user lacks a right: the server names the table alone.
+    fn needing(mut self, text: &str) -> Self {
+        if let Error::Internal(why) = &mut self.error
+            && why.starts_with(DENIED)
+        {
+            let verb = text.split(' ').next().unwrap_or_default();
+            let locks = text.ends_with(SHARED) || text.ends_with(LOCKED);
+            why.push_str(match verb {
+                "SELECT" if locks => "; the statement needs SELECT and UPDATE",
+                "INSERT" => "; the statement needs SELECT and INSERT",
+                "UPDATE" => "; the statement needs SELECT and UPDATE",
+                "DELETE" => "; the statement needs SELECT and DELETE",
+                _ => "; the statement needs SELECT",
+            });
+        }
+        self
+    }
+
     /// Of a statement within a transaction.
     fn within(self) -> Self {
         Self { open: true, ..self }
@@ -101,6 +122,15 @@ async fn statement(client: &Lease, text: &str) -> Result<Statement, Failure> {
 
 /// Sends a statement, prepared or as text, when it is polled for the first time.
 async fn send(
+    client: &Lease,
+    statement: Option<&Statement>,
+    text: &str,
+    parameters: &[Param],
+) -> Result<(Vec<PgRow>, u64), Failure> {
+    sent(client, statement, text, parameters).await.map_err(|failure| failure.needing(text))
+}
+
+async fn sent(
     client: &Lease,
     statement: Option<&Statement>,
     text: &str,
@@ -151,7 +181,7 @@ pub async fn write<T>(
         client.batch_execute(BEGIN).await?;
         return finish(client, prepared, decision).await;
     }
-    let lock = |look: &Sql| if look.text.ends_with(SHARED) { "" } else { " FOR UPDATE" };
+    let lock = |look: &Sql| if look.text.ends_with(SHARED) { "" } else { LOCKED };
     let looks = looks.iter().map(|look| Sql { text: format!("{}{}", look.text, lock(look)), ..look.clone() });
     let looks: Vec<Sql> = looks.collect();
     let ready = ready(client, prepared, &looks).await?;

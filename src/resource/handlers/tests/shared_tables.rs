@@ -2,9 +2,10 @@
 
 use super::migrations::{command, fields, migrate, planned, serve_on, sql};
 use super::*;
-use crate::resource::contract::Command;
+use crate::resource::contract::{Command, Sql};
 use crate::resource::store::By;
 use futures_util::future::join_all;
+use std::time::Duration;
 
 fn opened(url: &str) -> Arc<Store> {
     Arc::new(Store::new(&url.parse().unwrap()).unwrap())
@@ -56,6 +57,26 @@ async fn a_user_who_cannot_create_tables_starts_if_there_is_nothing_to_change() 
     let api = serve_on(&limited, &yaml).await.unwrap();
     let (id, _) = api.made(r#"{"a":"x"}"#).await;
     assert_eq!(api.post(r#"{"a":"x"}"#).await.status, 409);
+    // Whoever lacks a right is told which one, and nothing else suffers from it.
+    sql(&owner, &format!("REVOKE INSERT, UPDATE ON {schema}.items FROM {role}")).await;
+    assert_eq!(api.get(&format!("/{id}")).await.status, 200);
+    let create = Sql::new("INSERT INTO \"items\" (\"a\") VALUES ('y')", []);
+    let denied = limited.execute(Duration::from_secs(20), create).await.unwrap_err().to_string();
+    let why =
+        "PostgreSQL denies the user a right: permission denied for table items; the statement needs SELECT and INSERT";
+    assert!(denied.ends_with(why), "{denied}");
+    assert_eq!(api.post(r#"{"a":"y"}"#).await.status, 500);
+    assert_eq!(api.patch(&id, r#"{"a":"y"}"#).await.status, 500);
+    limited.health().await.unwrap();
+    sql(&owner, &format!("GRANT INSERT, UPDATE ON {schema}.items TO {role}")).await;
+    assert_eq!(api.patch(&id, r#"{"a":"x"}"#).await.status, 200);
+    sql(&owner, &format!("ALTER TABLE {schema}.items ENABLE ROW LEVEL SECURITY")).await;
+    sql(&owner, &format!("CREATE POLICY rows ON {schema}.items USING (true) WITH CHECK (a <> 'no')")).await;
+    assert_eq!(api.post(r#"{"a":"no"}"#).await.status, 500);
+    assert_eq!(api.post(r#"{"a":"yes"}"#).await.status, 201);
+    let create = Sql::new("INSERT INTO \"items\" (\"id\", \"a\") VALUES (gen_random_uuid(), 'no')", []);
+    let rejected = limited.execute(Duration::from_secs(20), create).await.unwrap_err().to_string();
+    assert!(rejected.contains("a policy of PostgreSQL rejects the row"), "{rejected}");
     // A rule is only recorded.
     let rule = yaml.replace("required: true, ", "");
     assert!(serve_on(&limited, &rule).await.is_ok());
