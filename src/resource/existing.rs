@@ -5,8 +5,6 @@ mod postgres;
 mod sqlite;
 mod write;
 
-pub use sqlite::checks;
-
 use super::dialect::Dialect;
 use super::migrate::{self, session::Counter};
 use super::model::is_identifier;

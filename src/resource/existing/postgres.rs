@@ -19,9 +19,11 @@ const COLUMNS: &str = "SELECT a.attname::text, \
 const INDEXES: &str = "SELECT i.indisunique, i.indpred IS NOT NULL, pg_get_indexdef(i.indexrelid), \
      (SELECT string_agg(pg_get_indexdef(i.indexrelid, k.k, true), chr(31) ORDER BY k.k) \
      FROM generate_series(1, i.indnkeyatts::int) AS k(k)) FROM pg_index i WHERE NOT i.indisprimary";
+/// A foreign key to a partitioned table is also one to each of its partitions.
 const CONSTRAINTS: &str = "SELECT pg_get_constraintdef(c.oid, true), \
      (SELECT string_agg(a.attname::text, chr(31)) FROM pg_attribute a WHERE a.attrelid = c.conrelid AND a.attnum = ANY (c.conkey)) \
-     FROM pg_constraint c WHERE c.contype IN ('c', 'f', 'x')";
+     FROM pg_constraint c WHERE c.contype IN ('c', 'f', 'x') \
+     AND NOT EXISTS (SELECT 1 FROM pg_constraint w WHERE w.oid = c.conparentid AND w.conrelid = c.conrelid)";
 
 /// What else the server does with rows that are written: triggers, rules and policies.
 const TRIGGERS: &str = "SELECT pg_get_triggerdef(oid, true) FROM pg_trigger WHERE tgrelid = $table AND NOT tgisinternal \

@@ -31,7 +31,7 @@ pub fn read(side: &mut Side, table: &str) -> Result<Existing, String> {
         });
     }
     keys(side, &of_table(KEYS), &created, &mut found)?;
-    found.others.extend(checks(&created));
+    found.others.extend(clauses::checks(&created));
     for row in side.rows(&of_table(TRIGGERS))? {
         found.others.push(until_body(&text(&row, 0)));
     }
@@ -126,39 +126,6 @@ fn kind(written: &str) -> Kind {
     }
 }
 
-/// The `CHECK (…)` of a `CREATE TABLE`.
-pub fn checks(created: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    let upper = created.to_ascii_uppercase();
-    let mut from = 0;
-    while let Some(at) = upper.get(from..).and_then(|rest| rest.find("CHECK")).map(|at| from + at) {
-        from = at + "CHECK".len();
-        let Some(rest) = created.get(from..).filter(|rest| rest.trim_start().starts_with('(')) else { continue };
-        let (mut depth, mut quote, mut end) = (0_usize, None, None);
-        for (index, letter) in rest.char_indices() {
-            match (quote, letter) {
-                (Some(open), letter) if open == letter => quote = None,
-                (Some(_), _) => {}
-                (None, '\'' | '"') => quote = Some(letter),
-                (None, '(') => depth += 1,
-                (None, ')') => {
-                    depth = depth.saturating_sub(1);
-                    if depth == 0 {
-                        end = Some(index + 1);
-                        break;
-                    }
-                }
-                (None, _) => {}
-            }
-        }
-        let Some(end) = end else { break };
-        let words = rest.get(..end).unwrap_or_default().split_whitespace().collect::<Vec<_>>().join(" ");
-        found.push(format!("CHECK {words}"));
-        from += end;
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,13 +143,5 @@ mod tests {
         ] {
             assert_eq!(kind(written), wanted, "{written}");
         }
-    }
-
-    #[test]
-    fn checks_are_read_from_the_statement() {
-        let sql =
-            "CREATE TABLE t (a TEXT CHECK (a IN ('x)', 'y')), checked INTEGER, CONSTRAINT c check(checked >\n 0))";
-        assert_eq!(checks(sql), ["CHECK (a IN ('x)', 'y'))", "CHECK (checked > 0)"]);
-        assert!(checks("CREATE TABLE t (a CHECK (").is_empty());
     }
 }

@@ -3,8 +3,8 @@
 use super::side::Side;
 use crate::resource::contract::{Found, Sql};
 use crate::resource::dialect::Dialect;
-use crate::resource::existing;
 use crate::resource::migrate::copied::Record;
+use crate::resource::migrate::keys::clauses;
 use crate::resource::migrate::session::text;
 use serde::Serialize;
 
@@ -116,7 +116,7 @@ fn rules(source: &mut Side) -> Result<Vec<LeftRule>, String> {
         let (table, name) = (text(row, 1), text(row, 2));
         match &*text(row, 0) {
             "table" => {
-                let checks = existing::checks(&text(row, 3)).into_iter();
+                let checks = clauses::checks(&text(row, 3)).into_iter();
                 checks.map(|name| LeftRule { kind: "check", table: table.clone(), name }).collect()
             }
             "trigger" => vec![LeftRule { kind: "trigger", table, name }],

@@ -102,6 +102,33 @@ pub fn timing(sql: &str) -> Option<String> {
     Some(if deferred { "DEFERRABLE INITIALLY DEFERRED" } else { "DEFERRABLE" }.to_owned())
 }
 
+/// The `CHECK (…)` of a `CREATE TABLE`, without comments and with single spaces.
+pub fn checks(created: &str) -> Vec<String> {
+    let (tokens, mut found) = (tokens(created), Vec::new());
+    let mut at = 0;
+    while let Some(token) = tokens.get(at) {
+        at += 1;
+        if !token.is("check") || !tokens.get(at).is_some_and(|next| next.is("(")) {
+            continue;
+        }
+        let (mut text, mut depth, mut end) = ("CHECK ".to_owned(), 0_usize, token.place.end);
+        for (count, inner) in tokens.iter().skip(at).enumerate() {
+            depth = if inner.is("(") { depth + 1 } else { depth - usize::from(inner.is(")")) };
+            if count > 0 && inner.place.start > end && !text.ends_with('(') && !inner.is(")") {
+                text.push(' ');
+            }
+            text.push_str(created.get(inner.place.clone()).unwrap_or_default());
+            end = inner.place.end;
+            if depth == 0 {
+                found.push(text);
+                at += count;
+                break;
+            }
+        }
+    }
+    found
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,6 +161,16 @@ mod tests {
         ] {
             assert_eq!(without_actions(sql, delete, update), wanted);
         }
+    }
+
+    #[test]
+    fn checks_are_found_in_a_statement() {
+        let sql =
+            "CREATE TABLE t (a TEXT CHECK (a IN ('x)', 'y')), checked INTEGER, CONSTRAINT c check(checked >\n 0))";
+        assert_eq!(checks(sql), ["CHECK (a IN ('x)', 'y'))", "CHECK (checked > 0)"]);
+        let sql = "CREATE TABLE t (a TEXT CHECK (/* ) */ a <> 'it''s  )' -- )\n AND [b)]/**/> 0), \"check\" TEXT, é CHECK ((é) > 1))";
+        assert_eq!(checks(sql), ["CHECK (a <> 'it''s  )' AND [b)] > 0)", "CHECK ((é) > 1)"]);
+        assert!(checks("CREATE TABLE t (a CHECK (").is_empty());
     }
 
     #[test]
