@@ -1,5 +1,6 @@
 //! Compares the indexes of a table with the record of it.
 
+use super::adopt::indexes::has_id;
 use super::drift::{self, Drift};
 use super::session::{Catalog, Session};
 use super::{Ours, duplicates};
@@ -29,7 +30,7 @@ pub fn look(session: &mut dyn Session, catalog: &dyn Catalog, wanted: &Table, ou
     for (name, (index, partial)) in found {
         if !partial && index.name(&table) == name {
             ours.made.push(index);
-        } else if index.unique {
+        } else if index.unique && !has_id(&index.columns) {
             ours.drift.push(Drift::new(format!("the unique index `{name}` was added")));
         }
     }

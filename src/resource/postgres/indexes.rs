@@ -101,7 +101,8 @@ pub fn found(session: &mut dyn Session, table: &str) -> Result<BTreeMap<String, 
         let new = (Index { columns: Vec::new(), unique: is(&row, 1), ignore_case: folded }, is(&row, 2));
         let (index, _) = found.entry(text(&row, 0)).or_insert(new);
         index.ignore_case &= folded;
-        index.columns.push(column);
+        // A part of an index of another program: the id itself may still be the same.
+        index.columns.push(if folded && column == "id" { text(&row, 3) } else { column });
     }
     // A short name stands for the whole one.
     let whole = |(found, (index, partial)): (String, (Index, bool))| {

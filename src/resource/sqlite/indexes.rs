@@ -66,6 +66,12 @@ pub fn guard(session: &mut dyn Session, table: &str, index: &Index) -> Result<()
     Ok(())
 }
 
+/// What an index of a table is on, and how it compares: the table is the first parameter. An id that it compares in another way than the primary key is no column.
+pub const KEYS: &str = "SELECT CASE WHEN cid < 0 THEN '(expression)' WHEN name = 'id' AND coll <> coalesce((SELECT k.coll FROM \
+                        pragma_index_list($1) AS l, pragma_index_xinfo(l.name) AS k WHERE l.origin = 'pk' AND k.key = 1), 'BINARY') \
+                        THEN 'id COLLATE ' || coll WHEN \"desc\" = 1 THEN name || ' DESC' ELSE name END, coll \
+                        FROM pragma_index_xinfo($2) WHERE key = 1 ORDER BY seqno";
+
 /// The indexes of a table by name, and whether each is partial.
 pub fn found(session: &mut dyn Session, table: &str) -> Result<BTreeMap<String, (Index, bool)>, Error> {
     let sql = "SELECT name, \"unique\", partial FROM pragma_index_list($1) WHERE origin = 'c'";
@@ -73,9 +79,7 @@ pub fn found(session: &mut dyn Session, table: &str) -> Result<BTreeMap<String, 
     let mut found = BTreeMap::new();
     for row in session.rows(sql, &[Param::Text(table.to_owned())])? {
         let name = text(&row, 0);
-        let sql = "SELECT CASE WHEN cid < 0 THEN '(expression)' WHEN \"desc\" = 1 THEN name || ' DESC' ELSE name END, coll \
-                   FROM pragma_index_xinfo($1) WHERE key = 1 ORDER BY seqno";
-        let keys = session.rows(sql, &[Param::Text(name.clone())])?;
+        let keys = session.rows(KEYS, &[Param::Text(table.to_owned()), Param::Text(name.clone())])?;
         let ignore_case = !keys.is_empty() && keys.iter().all(|key| text(key, 1) == "NOCASE");
         let columns = keys.iter().map(|key| text(key, 0)).collect();
         found.insert(name, (Index { columns, unique: is(&row, 1), ignore_case }, is(&row, 2)));

@@ -1,5 +1,6 @@
 //! Tables of other programs in SQLite, where types are only hints: what their columns may have.
 
+use super::indexes::KEYS;
 use crate::resource::contract::{Cell, Error, Param, Row};
 use crate::resource::decimal::Decimal;
 use crate::resource::migrate::session::{Counter, Session, StrangeColumn, text};
@@ -161,9 +162,10 @@ pub fn constraints(session: &mut dyn Session, table: &str) -> Result<Vec<Vec<Str
     let sql = "SELECT name FROM pragma_index_list($1) WHERE origin = 'u'";
     let mut found = Vec::new();
     for row in session.rows(sql, &[Param::Text(table.to_owned())])? {
-        let sql = "SELECT name FROM pragma_index_xinfo($1) WHERE key = 1";
-        let columns = session.rows(sql, &[Param::Text(text(&row, 0))])?;
-        found.push(columns.iter().map(|column| text(column, 0)).collect());
+        let columns = session.rows(KEYS, &[Param::Text(table.to_owned()), Param::Text(text(&row, 0))])?;
+        // The order does not matter for what is rejected.
+        let name = |column: String| column.strip_suffix(" DESC").map(str::to_owned).unwrap_or(column);
+        found.push(columns.iter().map(|column| name(text(column, 0))).collect());
     }
     Ok(found)
 }

@@ -1,6 +1,6 @@
 //! Tables of other programs that cannot be taken as they are: what is said about them, and what is not lost.
 
-use super::migrations::{command, empty, fields, migrate, planned, sql};
+use super::migrations::{command, empty, fields, migrate, planned, serve_on, sql};
 use super::*;
 use crate::resource::store::{By, Orders, RefusedTable};
 
@@ -104,6 +104,39 @@ async fn the_key_and_the_indexes_in_the_way_are_named() {
             "DROP INDEX \"odd\";",
         );
     }
+}
+
+/// Foreign keys of several columns need them.
+#[tokio::test]
+async fn a_unique_rule_with_the_id_is_taken_with_its_table() {
+    let text = if on_postgres() { "text" } else { "TEXT" };
+    let yaml = fields("  a: { type: string }\n").replace("access:", "id: { type: string }\naccess:");
+    let table = |id: &str, rest: &str| format!("CREATE TABLE items (id {text} PRIMARY KEY{id}, a {text}{rest})");
+    let folded = if on_postgres() { "lower(id)" } else { "id COLLATE NOCASE" };
+    for rule in ["UNIQUE (id, a)", "UNIQUE (a, id)", "UNIQUE (id)"] {
+        let store = empty().await;
+        sql(&store, &table("", &format!(", {rule}"))).await;
+        sql(&store, "CREATE UNIQUE INDEX odd ON items (id, a)").await;
+        migrate(&store, &yaml, &adopt()).await;
+        let api = serve_on(&store, &yaml).await.unwrap();
+        api.made(r#"{"id":"x","a":"x"}"#).await;
+        assert_eq!(api.post(r#"{"id":"x","a":"x"}"#).await.fault(), (409, "id".to_owned(), "unique".to_owned()));
+        assert_eq!(api.post(r#"{"id":"x","a":"y"}"#).await.fault().1, "id");
+    }
+    // An id that is compared in another way can be taken although it is not.
+    let index = format!("CREATE UNIQUE INDEX odd ON items ({folded}, a)");
+    said(&refused(&[&table("", ""), &index], &yaml).await, "its unique index `odd` is on an expression", "");
+    if on_postgres() {
+        return;
+    }
+    let found = refused(&[&table("", ", UNIQUE (id COLLATE NOCASE, a)")], &yaml).await;
+    said(&found, "its `id COLLATE NOCASE`, `a` is unique together", "create a table without it");
+    let found = refused(&[&table("", ", b TEXT, UNIQUE (a, b)")], &yaml).await;
+    said(
+        &found,
+        "its `a`, `b` is unique together, and that is not in the file",
+        "write `unique: { with: [b] }` at the field `a`",
+    );
 }
 
 #[tokio::test]

@@ -16,9 +16,18 @@ impl Adoption<'_> {
         }
         for columns in &strange.constraints {
             let declared = |index: &Index| index.unique && index.columns == *columns;
-            if !wanted.indexes.iter().any(declared) {
-                let why = format!("its `{}` is unique, and its field is not", columns.join("`, `"));
-                self.not(columns.first().map(String::as_str), why, "declare `unique: true` at the field");
+            if let Some((first, with)) = columns.split_first()
+                && !has_id(columns)
+                && !wanted.indexes.iter().any(declared)
+            {
+                let together = if with.is_empty() { "" } else { " together" };
+                let why = format!("its `{}` is unique{together}, and that is not in the file", columns.join("`, `"));
+                let help = format!(
+                    "write `unique: {}` at the field `{first}`; or, as SQLite cannot drop the rule, create a table without it, copy \
+                     the rows, drop `{table}`, and give the new table its name",
+                    unique(false, with)
+                );
+                self.not(Some(first), why, help);
             }
         }
         for index in &wanted.indexes {
@@ -45,7 +54,12 @@ impl Adoption<'_> {
 
 /// Whether a table has an index that the document does not declare, and that rejects writes.
 pub fn is_unwanted(wanted: &Table, index: &Index, partial: bool) -> bool {
-    index.unique && (partial || !wanted.indexes.contains(index))
+    index.unique && !has_id(&index.columns) && (partial || !wanted.indexes.contains(index))
+}
+
+/// Whether an index includes the id as it is, so that it rejects nothing that the primary key does not reject.
+pub fn has_id(columns: &[String]) -> bool {
+    columns.iter().any(|column| column == "id")
 }
 
 /// What is wrong with such an index, and what can be done. `known` tells the columns of the table from expressions.
