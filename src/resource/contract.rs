@@ -40,12 +40,19 @@ impl Param {
 pub struct Sql {
     pub text: String,
     pub parameters: Vec<Param>,
+    /// Whether it inserts one row, or is about the row whose id is its last parameter.
+    pub of_row: bool,
 }
 
 impl Sql {
     /// A text whose values are all known.
     pub fn new(text: impl Into<String>, parameters: impl Into<Vec<Param>>) -> Self {
-        Self { text: text.into(), parameters: parameters.into() }
+        Self { text: text.into(), parameters: parameters.into(), of_row: false }
+    }
+
+    /// The same about one row: see [`Sql::of_row`].
+    pub fn of_row(text: impl Into<String>, parameters: impl Into<Vec<Param>>) -> Self {
+        Self { of_row: true, ..Self::new(text, parameters) }
     }
 
     /// The version that it gives a row. Others begin with another value, which is no version.

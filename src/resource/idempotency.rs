@@ -189,7 +189,7 @@ impl Attempt {
         expired.push(Param::Integer(now));
         let forget = Sql::new(FORGET, expired);
         let sweep = sweep(self.dialect);
-        [forget, Sql::new(insert, values), Sql::new(sweep, [Param::Integer(now), Param::Integer(SWEPT)])]
+        [forget, Sql::of_row(insert, values), Sql::new(sweep, [Param::Integer(now), Param::Integer(SWEPT)])]
     }
 }
 

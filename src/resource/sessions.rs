@@ -131,7 +131,7 @@ pub fn find(session: Uuid) -> Sql {
 pub fn start((accounts, account): (&str, &str), token: &RefreshToken, lifetime: Lifetime) -> [Sql; 4] {
     let now = now();
     let (accounts, account) = (Param::Text(accounts.to_owned()), Param::Text(account.to_owned()));
-    let insert = Sql::new(
+    let insert = Sql::of_row(
         INSERT,
         [
             id(token.session),
@@ -153,11 +153,11 @@ pub fn start((accounts, account): (&str, &str), token: &RefreshToken, lifetime: 
 pub fn renew(session: &Session, next: &RefreshToken, lifetime: Lifetime) -> Sql {
     let now = now();
     let end = end(now, session.started, lifetime);
-    Sql::new(RENEW, [Param::Text(next.secret_hash()), Param::Integer(now), Param::Integer(end), id(next.session)])
+    Sql::of_row(RENEW, [Param::Text(next.secret_hash()), Param::Integer(now), Param::Integer(end), id(next.session)])
 }
 
 pub fn end_one(session: Uuid) -> Sql {
-    Sql::new(END, [id(session)])
+    Sql::of_row(END, [id(session)])
 }
 
 /// Ends all sessions of an account but one: the first statement changes as many rows, and the second one must count none. `but` is the

@@ -218,7 +218,7 @@ impl Texts {
             "SELECT {} FROM {} WHERE \"id\" = (SELECT {column} FROM {} WHERE ",
             self.whole, self.table, own.table
         );
-        let mut sql = Sql { text, parameters: Vec::new() };
+        let mut sql = Sql::new(text, []);
         own.is_id(&mut sql, id);
         sql.text.push(')');
         if let Some(condition) = condition {
@@ -249,7 +249,7 @@ impl Texts {
             "SELECT {} FROM {} WHERE \"id\" IN (SELECT {field} FROM {} WHERE ",
             self.whole, self.table, own.table
         );
-        let mut sql = Sql { text, parameters: Vec::new() };
+        let mut sql = Sql::new(text, []);
         own.comparison(&mut sql, &Comparison { column, operator: FilterOp::In, values, fold });
         sql.text.push(')');
         self.share(&mut sql);
@@ -267,7 +267,7 @@ impl Texts {
     }
 
     fn several(&self, columns: &str, ids: Vec<Param>, condition: Option<&Predicate>) -> Sql {
-        let mut sql = Sql { text: format!("SELECT {columns} FROM {} WHERE ", self.table), parameters: Vec::new() };
+        let mut sql = Sql::new(format!("SELECT {columns} FROM {} WHERE ", self.table), []);
         let wanted = Comparison { column: Column::Id, operator: FilterOp::In, values: ids, fold: false };
         self.comparison(&mut sql, &wanted);
         if let Some(condition) = condition {
@@ -295,7 +295,7 @@ impl Texts {
     /// The item with a value in a unique column, with everything that a change needs.
     pub fn read_whole_by(&self, column: Column, fold: bool, value: Param, condition: Option<&Predicate>) -> Sql {
         let text = format!("SELECT {} FROM {} WHERE {}", self.whole, self.table, self.equals(column, fold, 1));
-        let mut sql = Sql { text, parameters: vec![value] };
+        let mut sql = Sql::new(text, [value]);
         if let Some(condition) = condition {
             sql.text.push_str(" AND ");
             self.predicate(&mut sql, condition);
@@ -304,7 +304,7 @@ impl Texts {
     }
 
     fn item(&self, columns: &str, id: Param, condition: Option<&Predicate>) -> Sql {
-        let mut sql = Sql { text: format!("SELECT {columns} FROM {} WHERE ", self.table), parameters: Vec::new() };
+        let mut sql = Sql::new(format!("SELECT {columns} FROM {} WHERE ", self.table), []);
         self.is_id(&mut sql, id);
         if let Some(condition) = condition {
             sql.text.push_str(" AND ");
@@ -334,14 +334,14 @@ impl Texts {
     pub fn insert(&self, version: i64, id: Option<Param>, fields: &[Param]) -> Sql {
         let text = if id.is_some() { &self.insert } else { &self.insert_counted };
         let parameters = std::iter::once(Param::Integer(version)).chain(id).chain(fields.iter().cloned());
-        Sql { text: text.clone(), parameters: parameters.collect() }
+        Sql::of_row(text.clone(), parameters.collect::<Vec<_>>())
     }
 
     /// Changes some columns and the version of the row.
     pub fn update(&self, version: i64, id: Param, changes: &[(usize, Param)]) -> Sql {
         let value = self.dialect.value(1, ColumnType::Integer);
         let text = format!("UPDATE {} SET \"_version\" = {value}", self.table);
-        let mut sql = Sql { text, parameters: vec![Param::Integer(version)] };
+        let mut sql = Sql::of_row(text, [Param::Integer(version)]);
         for (position, value) in changes {
             let _ = write!(sql.text, ", {} = ", self.columns.get(*position).map_or("NULL", String::as_str));
             self.bind(&mut sql, value.clone(), Column::Field(*position));
@@ -352,7 +352,7 @@ impl Texts {
     }
 
     pub fn delete(&self, id: Param) -> Sql {
-        let mut sql = Sql { text: format!("DELETE FROM {} WHERE ", self.table), parameters: Vec::new() };
+        let mut sql = Sql::of_row(format!("DELETE FROM {} WHERE ", self.table), []);
         self.is_id(&mut sql, id);
         sql
     }
@@ -366,7 +366,7 @@ impl Texts {
         };
         let count = self.dialect.must_count(rows, &discarded(written));
         let text = format!("SELECT {count} FROM {} WHERE ", self.table);
-        let mut sql = Sql { text, parameters: Vec::new() };
+        let mut sql = Sql::new(text, []);
         self.is_id(&mut sql, id);
         sql
     }

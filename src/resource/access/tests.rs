@@ -140,7 +140,7 @@ fn sql_and_memory_agree_on_every_rule() {
         runtime.block_on(store.write(deadline, Vec::new(), decide)).unwrap();
         for predicate in &predicates {
             for (id, row) in ids.iter().zip(&rows) {
-                let Sql { text, parameters } = MODEL.sql.read_where(id.clone(), predicate);
+                let Sql { text, parameters, .. } = MODEL.sql.read_where(id.clone(), predicate);
                 let select = Statement { sql: text.into(), parameters, deadline };
                 let found = runtime.block_on(store.query(select, |rows| Ok(rows.next()?.is_some()))).unwrap();
                 prop_assert!(

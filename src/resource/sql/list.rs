@@ -58,7 +58,7 @@ impl Texts {
         let (value, rest_values) = values.split_first()?;
         let name = self.name(key.column);
         let nullable = key.column != Column::Id;
-        let mut sql = Sql { text: format!("SELECT {} FROM {}", self.revised, self.table), parameters: Vec::new() };
+        let mut sql = Sql::new(format!("SELECT {} FROM {}", self.revised, self.table), []);
         let word = if self.conditions(&mut sql, only, filters) { " AND " } else { " WHERE " };
         sql.text.push_str(word);
         let sign = if key.descending { '<' } else { '>' };

@@ -33,13 +33,7 @@ impl Writer<'_> {
     pub fn unsatisfied(&mut self, statement: &Sql) -> Result<Error, Error> {
         let mut key = ForeignKey { version: statement.version(), ..ForeignKey::default() };
         let Some((verb, table)) = written(&statement.text) else { return Ok(Error::Referenced(key)) };
-        // Others are about several rows.
-        let is_single = match verb {
-            Verb::Insert => statement.text.contains(" VALUES ("),
-            Verb::Update | Verb::Delete => {
-                statement.text.contains(" WHERE \"id\"") && !statement.text.contains(" IN (")
-            }
-        };
+        let is_single = statement.of_row;
         let id = statement.parameters.last().cloned().filter(|_| is_single);
         let referring = match &id {
             Some(id) if verb != Verb::Insert => self.referring(table, id)?,
