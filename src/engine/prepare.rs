@@ -207,7 +207,7 @@ impl<'a> Needs<'a> {
             resource(&column.table).into_iter().for_each(|name| self.push(uneven::doubled(name, used, column)));
         }
         for key in &planned.acting {
-            resource(&key.table).into_iter().for_each(|name| self.push(acting::key(name, key)));
+            resource(&key.served).into_iter().for_each(|name| self.push(acting::key(name, key)));
         }
         // While the gateway runs, only an edit can leave a table unused, which `hidden::tables` finds.
         if self.serving.is_none() {

@@ -315,12 +315,18 @@ pub struct DoubledColumn {
 /// A foreign key of another program by which the database changes rows of a resource, without a field that says what happens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActingKey {
+    /// The table of the resource, and that of the key: the same, or one that shares rows with it.
+    pub served: String,
     pub table: String,
     pub columns: Vec<String>,
     /// What it refers to.
     pub parent: String,
     /// `ON DELETE CASCADE`.
     pub clauses: String,
+    /// Whether a field could refer to the same items.
+    pub can_refer: bool,
+    /// Whether a field does, and the database compares ids in another way than the gateway.
+    pub by_collation: bool,
 }
 
 /// A column that was declared so far and no longer is, although it has values.

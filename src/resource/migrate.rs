@@ -11,6 +11,7 @@ mod change;
 pub mod copied;
 mod drift;
 mod duplicates;
+pub mod families;
 pub mod hidden;
 mod indexes;
 pub mod key;
@@ -184,12 +185,7 @@ pub fn plan(
             TableState::Strange(strange)
                 if let Some(column) = table.columns.iter().find(|column| !strange.refers(column)) =>
             {
-                let message = format!(
-                    "`{}` refers to items, and is no such foreign key in the table `{name}`, which cannot be adopted with it",
-                    column.name
-                );
-                let help =
-                    "adopt it with the type of the ids, such as `type: uuid`; after that, change it to `type: ref`";
+                let (message, help) = strange.unfit_reference(column, name);
                 refuse(Code::FOREIGN_TABLE, Reason::new(Some(&column.name), message, help));
             }
             TableState::Strange(strange) => {

@@ -14,6 +14,7 @@ use super::table::Table;
 use super::watch::{Revision, Watch};
 
 pub use super::migrate::apply::Applied;
+pub use super::migrate::keys::by_collation;
 pub use super::migrate::{By, Orders};
 
 pub use super::contract::{

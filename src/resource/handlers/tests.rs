@@ -26,6 +26,7 @@ mod migrations;
 mod order;
 mod ownership;
 mod paging;
+mod partitions;
 pub mod postgres;
 mod prefer;
 mod presets;

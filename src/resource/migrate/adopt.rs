@@ -32,8 +32,8 @@ pub struct Strange {
     constraints: Vec<Vec<String>>,
     /// Foreign keys by which the database changes rows.
     pub(super) acting: Vec<Acting>,
-    /// Columns that are to be references, and are foreign keys of the same kind already.
-    referring: Vec<String>,
+    /// Columns that are to be references, and are foreign keys of the same kind already; whether they compare byte by byte.
+    referring: Vec<(String, bool)>,
     /// Whether its ids are counted up, if that is wanted.
     counter: Counter,
     /// Columns that become required and have rows without a value.

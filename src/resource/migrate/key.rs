@@ -29,14 +29,32 @@ impl Action {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
     pub table: String,
-    /// Its name in SQL, and its definition, where keys have them. Otherwise it is told by its position in its table.
-    pub constraint: Option<(String, String)>,
+    /// Where keys have names. Otherwise it is told by its position in its table.
+    pub constraint: Option<Constraint>,
     pub columns: Vec<String>,
     /// What it refers to.
     pub parent: String,
     pub to: Vec<String>,
     pub on_delete: Action,
     pub on_update: Action,
+    /// Whether texts are the same only if all their bytes are. Collations may say otherwise, and the gateway does not compare by them.
+    pub is_exact: bool,
+}
+
+/// A foreign key in SQL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Constraint {
+    pub table: String,
+    pub name: String,
+    pub definition: String,
+    pub comment: Option<String>,
+}
+
+impl Key {
+    /// Whether the database changes rows because of it.
+    pub fn acts(&self) -> bool {
+        self.on_delete != Action::Check || self.on_update != Action::Check
+    }
 }
 
 /// Which actions of a foreign key are to become checks.
@@ -49,13 +67,21 @@ pub struct Actions {
 /// A foreign key by which the database changes rows of a resource.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Acting {
+    /// The table of the resource.
+    pub served: String,
+    /// The table of the key: the same, or one that shares rows with it.
     pub table: String,
     pub columns: Vec<String>,
     pub parent: String,
-    /// `ON DELETE CASCADE`.
+    /// What it is not to do any more, and the same in SQL: `ON DELETE CASCADE`.
+    pub actions: Actions,
     pub clauses: String,
     /// Whether the file says `restrict` about the same field.
     pub contradicts: bool,
+    /// Whether a field could refer to the same items, so that the gateway acts before the database.
+    pub can_refer: bool,
+    /// Whether a field does, and the gateway cannot act: the database may find other rows than the gateway.
+    pub by_collation: bool,
     /// The statements that make it check only.
     pub sql: Vec<String>,
 }
@@ -69,12 +95,20 @@ impl Acting {
 
     /// What a start and a reload say about it.
     pub(super) fn shown(&self) -> ActingKey {
-        let Self { table, columns, parent, clauses, .. } = self.clone();
-        ActingKey { table, columns, parent, clauses }
+        let Self { served, table, columns, parent, clauses, can_refer, by_collation, .. } = self.clone();
+        ActingKey { served, table, columns, parent, clauses, can_refer, by_collation }
     }
 
     /// `kids.a, b`.
     pub fn place(&self) -> String {
         format!("{}.{}", self.table, self.columns.join(", "))
+    }
+
+    /// How many of these keys still do what this one is not to do.
+    pub fn count(&self, keys: &[Key]) -> usize {
+        let same = |key: &&Key| key.table == self.table && key.columns == self.columns && key.parent == self.parent;
+        let Actions { delete, update } = self.actions;
+        let acts = |key: &&Key| delete && key.on_delete != Action::Check || update && key.on_update != Action::Check;
+        keys.iter().filter(same).filter(acts).count()
     }
 }

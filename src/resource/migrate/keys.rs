@@ -6,13 +6,15 @@
 
 pub mod clauses;
 
+use super::families::Families;
 use super::key::{Acting, Action, Actions, Key};
 use super::reason::Reason;
 use super::session::{Catalog, Session};
 use super::{By, Step};
 use crate::resource::contract::{Command, Error};
-use crate::resource::table::Table;
-use std::collections::BTreeMap;
+use crate::resource::model::{is_identifier, taken};
+use crate::resource::table::{Column, Table};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The keys that act on the rows of these tables, by table.
 pub fn acting(
@@ -20,69 +22,117 @@ pub fn acting(
     catalog: &dyn Catalog,
     wanted: &[Table],
 ) -> Result<BTreeMap<String, Vec<Acting>>, Error> {
-    let keys = catalog.keys(session)?;
-    let acts = |key: &&Key| key.on_delete != Action::Check || key.on_update != Action::Check;
-    // What the gateway deletes or changes may lead the database to the rows of a resource over tables of other programs.
-    let mut reached: Vec<&str> = wanted.iter().map(|table| table.name.as_str()).collect();
-    let mut known = 0;
-    while known != reached.len() {
-        known = reached.len();
-        for key in keys.iter().filter(acts) {
-            if reached.contains(&key.parent.as_str()) && !reached.contains(&key.table.as_str()) {
-                reached.push(&key.table);
-            }
-        }
-    }
+    let (keys, families) = (catalog.keys(session)?, catalog.families(session)?);
+    let scope = Scope::new(wanted, &keys, &families);
     let mut found = BTreeMap::new();
     for table in wanted {
-        let own: Vec<_> = keys.iter().filter(|key| key.table == table.name).collect();
-        let meant: Vec<_> = own.iter().map(|key| key.meant(table, reached.contains(&key.parent.as_str()))).collect();
-        if meant.iter().all(|actions| !actions.delete && !actions.update) {
+        let is_own = |key: &&Key| scope.served(&key.table).is_some_and(|served| served.name == table.name);
+        let own: Vec<_> = keys.iter().filter(is_own).map(|key| (key, scope.meant(key))).collect();
+        if own.iter().all(|(_, actions)| !actions.delete && !actions.update) {
             continue;
         }
-        let pairs: Vec<_> = own.iter().copied().zip(meant).collect();
-        let statements = catalog.without_actions(session, &pairs)?;
-        let changed = pairs.iter().filter(|(_, actions)| actions.delete || actions.update);
-        let acting = changed.zip(statements).map(|((key, actions), sql)| key.acting(table, *actions, sql));
+        let statements = catalog.without_actions(session, &own)?;
+        let changed = own.iter().filter(|(_, actions)| actions.delete || actions.update);
+        let acting = changed.zip(statements).map(|((key, actions), sql)| scope.acting(key, table, *actions, sql));
         found.insert(table.name.clone(), acting.collect());
     }
     Ok(found)
 }
 
-impl Key {
+/// What the gateway deletes and changes.
+struct Scope<'a> {
+    wanted: &'a [Table],
+    families: &'a Families,
+    /// The tables with such rows, and those whose rows the database then deletes or changes, also tables of other programs.
+    reached: BTreeSet<&'a str>,
+}
+
+impl<'a> Scope<'a> {
+    fn new(wanted: &'a [Table], keys: &'a [Key], families: &'a Families) -> Self {
+        let mut reached: BTreeSet<&str> = wanted.iter().flat_map(|table| families.rows(&table.name)).collect();
+        let mut known = 0;
+        while known != reached.len() {
+            known = reached.len();
+            for key in keys.iter().filter(|key| key.acts()) {
+                if !reached.is_disjoint(&families.keyed(&key.parent)) {
+                    reached.extend(families.keyed(&key.table));
+                }
+            }
+        }
+        Self { wanted, families, reached }
+    }
+
+    /// The tables of resources that have rows which keys of this table, or to it, are about.
+    fn sharing(&self, table: &str) -> Vec<&'a Table> {
+        let keyed = self.families.keyed(table);
+        let shares = |wanted: &&Table| !self.families.rows(&wanted.name).is_disjoint(&keyed);
+        self.wanted.iter().filter(shares).collect()
+    }
+
+    /// The table of the resource whose rows the keys of this table are about.
+    fn served(&self, table: &str) -> Option<&'a Table> {
+        self.wanted.iter().find(|wanted| wanted.name == table).or_else(|| self.sharing(table).first().copied())
+    }
+
     /// Which of its actions the gateway sets off, and does not do itself.
-    fn meant(&self, table: &Table, is_reached: bool) -> Actions {
-        let handled = self.field(table).is_some_and(|acts| acts);
+    fn meant(&self, key: &Key) -> Actions {
+        let is_reached = !self.reached.is_disjoint(&self.families.keyed(&key.parent));
         // No one changes an id.
-        let fixed = self.to == ["id"];
+        let fixed = key.to == ["id"];
         Actions {
-            delete: is_reached && self.on_delete != Action::Check && !handled,
-            update: is_reached && self.on_update != Action::Check && !fixed,
+            delete: is_reached && key.on_delete != Action::Check && !self.is_first(key),
+            update: is_reached && key.on_update != Action::Check && !fixed,
         }
     }
 
-    /// Whether the gateway acts before the database, if a field refers to the same ids.
-    fn field(&self, table: &Table) -> Option<bool> {
-        let [column] = self.columns.as_slice() else { return None };
-        let field = table.columns.iter().find(|field| field.name == *column)?;
-        let same = field.references.as_ref() == Some(&self.parent) && self.to == ["id"];
-        same.then_some(field.declared.acts_on_delete)
+    /// Whether the gateway acts before the database on all rows of a key.
+    fn is_first(&self, key: &Key) -> bool {
+        let (rows, referred) = (self.families.keyed(&key.table), self.families.keyed(&key.parent));
+        let all = |table: &str, of: &BTreeSet<&str>| of.is_subset(&self.families.rows(table));
+        let deleted = referred.intersection(&self.reached).copied().collect();
+        key.is_exact
+            && self.fields(key).into_iter().any(|(table, field, to)| {
+                let only = self.sharing(&key.parent).iter().all(|other| other.name == to);
+                field.declared.acts_on_delete && only && all(&table.name, &rows) && all(to, &deleted)
+            })
     }
 
-    fn acting(&self, table: &Table, actions: Actions, sql: Vec<String>) -> Acting {
+    /// The fields that are this key, and what they refer to.
+    fn fields(&self, key: &Key) -> Vec<(&'a Table, &'a Column, &'a str)> {
+        let name = key.columns.first().filter(|_| key.columns.len() == 1 && key.to == ["id"]);
+        let parents = self.sharing(&key.parent);
+        let field = |table: &'a Table| {
+            let field = table.columns.iter().find(|column| Some(&column.name) == name)?;
+            let to = field.references.as_deref()?;
+            parents.iter().any(|parent| parent.name == to).then_some((table, field, to))
+        };
+        self.sharing(&key.table).into_iter().filter_map(field).collect()
+    }
+
+    fn acting(&self, key: &Key, served: &Table, actions: Actions, sql: Vec<String>) -> Acting {
         let mut clauses = Vec::new();
         if actions.delete {
-            clauses.push(format!("ON DELETE {}", self.on_delete.word()));
+            clauses.push(format!("ON DELETE {}", key.on_delete.word()));
         }
         if actions.update {
-            clauses.push(format!("ON UPDATE {}", self.on_update.word()));
+            clauses.push(format!("ON UPDATE {}", key.on_update.word()));
         }
+        let fields = self.fields(key);
+        let is_field = !fields.is_empty();
+        let can_be = |name: &String| name != "id" && is_identifier(name) && taken(name).is_none();
+        let can_refer = actions.delete && key.is_exact && key.to == ["id"] && !self.sharing(&key.parent).is_empty();
         Acting {
-            table: table.name.clone(),
-            columns: self.columns.clone(),
-            parent: self.parent.clone(),
+            served: served.name.clone(),
+            table: key.table.clone(),
+            columns: key.columns.clone(),
+            parent: key.parent.clone(),
+            actions,
             clauses: clauses.join(" "),
-            contradicts: actions.delete && self.field(table) == Some(false),
+            contradicts: actions.delete
+                && is_field
+                && fields.iter().all(|(_, field, _)| !field.declared.acts_on_delete),
+            can_refer: can_refer && !is_field && matches!(key.columns.as_slice(), [only] if can_be(only)),
+            by_collation: is_field && !key.is_exact,
             sql,
         }
     }
@@ -114,15 +164,24 @@ pub(super) fn steps(keys: &[Acting], table: &Table, by: &By, refuse: &mut dyn Fn
 
 /// What the operator should know about such a key that becomes a check.
 pub(super) fn warning(key: &Acting) -> String {
-    let Acting { table, parent, clauses, .. } = key;
-    let what = if clauses.starts_with("ON DELETE") { "a delete" } else { "a change of what they refer to" };
-    let instead = match key.columns.as_slice() {
-        [column] if !key.contradicts && clauses.starts_with("ON DELETE") => {
+    let Acting { table, parent, columns, .. } = key;
+    let what = if key.actions.delete { "a delete" } else { "a change of what they refer to" };
+    let instead = match columns.first() {
+        Some(column) if key.can_refer => {
             format!("; to delete or to clear them, too, declare `{column}` with `type: ref` and `on_delete`")
         }
+        Some(column) if key.by_collation => format!("; {}", by_collation(column)),
         _ => String::new(),
     };
     format!(
         "as long as rows of {table} refer to a row of {parent}, {what} is rejected, also if another program asks for it{instead}"
+    )
+}
+
+/// Why the gateway does not do what `on_delete` says.
+pub fn by_collation(column: &str) -> String {
+    format!(
+        "`on_delete` at `{column}` cannot do more, because the database compares these ids by a collation such as NOCASE, and the \
+         gateway byte by byte"
     )
 }

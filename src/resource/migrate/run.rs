@@ -76,8 +76,16 @@ fn change(session: &mut dyn Session, catalog: &dyn Catalog, step: &Step) -> Resu
             }
         }
         Step::CheckOnly { key, .. } => {
+            let before = key.count(&catalog.keys(session)?);
             for statement in &key.sql {
                 session.execute(statement, &[])?;
+            }
+            // Where steps are only written down, there is none.
+            if before > 0 && key.count(&catalog.keys(session)?) >= before {
+                return Err(Error::Internal(format!(
+                    "the definition of table `{}` is not the one that was read",
+                    key.table
+                )));
             }
             return Ok(Some(keys::warning(key)));
         }

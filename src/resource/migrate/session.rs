@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Retype;
+use super::families::Families;
 use super::key::{Actions, Key};
 use crate::resource::contract::{Cell, Error, Found, Param, Row};
 use crate::resource::table::{Column, ColumnType, Index, Table};
@@ -208,7 +209,12 @@ pub trait Catalog: Dialect {
     fn referring(&self, session: &mut dyn Session, table: &str) -> Result<Vec<(String, String)>, Error>;
     /// All foreign keys of the database, those of a table in the order in which they were declared.
     fn keys(&self, session: &mut dyn Session) -> Result<Vec<Key>, Error>;
-    /// For each of the keys of one table that has actions to change, the statements that make it check instead. They are run in
+    /// Which tables have rows of others.
+    fn families(&self, session: &mut dyn Session) -> Result<Families, Error> {
+        let _ = session;
+        Ok(Families::default())
+    }
+    /// For each of the keys of one resource's table that has actions to change, the statements that make it check instead. They are run in
     /// this order, before other changes of the table.
     fn without_actions(&self, session: &mut dyn Session, keys: &[(&Key, Actions)]) -> Result<Vec<Vec<String>>, Error>;
     /// The statements after which no value of a column refers to another table.

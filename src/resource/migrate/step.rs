@@ -198,7 +198,7 @@ impl Step {
             Self::Own(_) => (None, None),
             Self::Create(table) | Self::Record(table, _) => (Some(&table.name), None),
             Self::Adopt { table, column, .. } => (Some(table), column.as_deref()),
-            Self::CheckOnly { column, key } => (Some(&key.table), column.as_deref()),
+            Self::CheckOnly { column, key } => (Some(&key.served), column.as_deref()),
             Self::RenameColumn { table, to, .. } => (Some(table), Some(to)),
             Self::DropIndex { table, index }
             | Self::CreateIndex { table, index }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::indexes::{self, TABLE};
 use super::{counter, foreign_keys, strange};
 use crate::resource::contract::{Error, Param};
+use crate::resource::migrate::families::Families;
 use crate::resource::migrate::key::{Actions, Key};
 use crate::resource::migrate::session::{Catalog, Counter, Dialect, Kind, Session, StrangeColumn, is_literal, text};
 use crate::resource::migrate::{Retype, widen};
@@ -271,6 +272,10 @@ impl Catalog for PostgresCatalog {
 
     fn keys(&self, session: &mut dyn Session) -> Result<Vec<Key>, Error> {
         foreign_keys::all(session)
+    }
+
+    fn families(&self, session: &mut dyn Session) -> Result<Families, Error> {
+        foreign_keys::families(session)
     }
 
     fn without_actions(&self, _: &mut dyn Session, keys: &[(&Key, Actions)]) -> Result<Vec<Vec<String>>, Error> {

@@ -17,14 +17,30 @@ pub struct Violated {
     pub written: Option<(Verb, String)>,
 }
 
-/// Finds the columns of a foreign key, its other table, and the columns there.
-pub const KEY: &str = "SELECT a.attname::text, p.relname::text, b.attname::text \
-    FROM pg_constraint f JOIN pg_class c ON c.oid = f.conrelid \
-    JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_class p ON p.oid = f.confrelid \
+/// The names of a table and of those that it is a partition or a child of, the nearest first.
+macro_rules! up {
+    ($oid:literal) => {
+        concat!(
+            "(WITH RECURSIVE up (top, steps) AS (SELECT ",
+            $oid,
+            ", 0 UNION ALL SELECT i.inhparent, steps + 1 FROM up JOIN pg_inherits i ON i.inhrelid = top) \
+            SELECT string_agg(r.relname::text, chr(31) ORDER BY steps) FROM up JOIN pg_class r ON r.oid = top)"
+        )
+    };
+}
+
+/// Finds the columns of a foreign key and those of its other table, and the names of both tables.
+pub const KEY: &str = concat!(
+    "SELECT a.attname::text, b.attname::text, ",
+    up!("f.conrelid"),
+    ", ",
+    up!("f.confrelid"),
+    " FROM pg_constraint f JOIN pg_class c ON c.oid = f.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
     CROSS JOIN unnest(f.conkey, f.confkey) WITH ORDINALITY AS k (own, other, at) \
     JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.own \
     JOIN pg_attribute b ON b.attrelid = f.confrelid AND b.attnum = k.other \
-    WHERE f.contype = 'f' AND n.nspname = $1::text AND c.relname = $2::text AND f.conname = $3::text ORDER BY k.at";
+    WHERE f.contype = 'f' AND n.nspname = $1::text AND c.relname = $2::text AND f.conname = $3::text ORDER BY k.at"
+);
 
 impl Violated {
     pub fn of(error: &tokio_postgres::Error) -> Option<Self> {
@@ -49,13 +65,23 @@ impl Violated {
     /// Adds to `key` what the catalog says.
     pub fn explain(&self, rows: &[Row], key: &mut ForeignKey) {
         let column = |at: usize| rows.iter().filter_map(|row| row.try_get(at).ok()).collect::<Vec<String>>();
+        let table = |at: usize| self.written_name(&column(at).into_iter().next().unwrap_or_default());
         key.columns = column(0);
-        key.parent = column(1).into_iter().next().unwrap_or_default().into();
-        key.side = self.side(&key.parent, &key.columns, &column(2));
+        key.table = Some(table(2)).filter(|table| !table.is_empty()).unwrap_or_else(|| self.table.clone());
+        key.parent = table(3).into();
+        key.side = self.side((&key.table, &key.parent), &key.columns, &column(1));
     }
 
-    /// The part of the row that was written.
-    fn side(&self, parent: &str, columns: &[String], to: &[String]) -> Side {
+    /// Of a table and those that it is a part of: the one that was written, or the whole.
+    fn written_name(&self, names: &str) -> String {
+        let written = self.written.as_ref().map(|(_, written)| written.as_str());
+        let names: Vec<_> = names.split('\u{1f}').collect();
+        let own = names.iter().find(|name| Some(**name) == written).or(names.last());
+        own.copied().unwrap_or_default().to_owned()
+    }
+
+    /// The part of the row that was written, in a key of a table to its parent.
+    fn side(&self, (table, parent): (&str, &str), columns: &[String], to: &[String]) -> Side {
         let Some((verb, written)) = &self.written else { return Side::Unknown };
         let names = |columns: &[String]| self.detail.contains(&format!("({})=(", columns.join(", ")));
         // Whether something refers to what does not exist, and not the other way round.
@@ -63,7 +89,7 @@ impl Violated {
             (true, true) => *verb != Verb::Delete,
             (refers, _) => refers,
         };
-        match (verb, self.table == *written, parent == written) {
+        match (verb, table == written, parent == written) {
             (Verb::Insert, true, _) => Side::Refers,
             (Verb::Update, true, _) if refers => Side::Refers,
             (Verb::Update, true, false) => Side::Refers,

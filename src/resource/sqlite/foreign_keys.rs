@@ -35,6 +35,7 @@ pub fn all(session: &mut dyn Session) -> Result<Vec<Key>, Error> {
                 to: Vec::new(),
                 on_delete: action(&text(&row, 5)),
                 on_update: action(&text(&row, 6)),
+                is_exact: true,
             });
             last = Some(this);
         }
@@ -43,7 +44,25 @@ pub fn all(session: &mut dyn Session) -> Result<Vec<Key>, Error> {
             key.to.push(text(&row, 4));
         }
     }
+    for key in &mut keys {
+        if let ([column], [to]) = (key.columns.as_slice(), key.to.as_slice()) {
+            key.is_exact = is_exact(session, &key.table, column)? && is_exact(session, &key.parent, to)?;
+        }
+    }
     Ok(keys)
+}
+
+/// Whether texts of a column are the same only if all their bytes are. `UNION` compares as its first part says, and its names may be
+/// written in another case.
+fn is_exact(session: &mut dyn Session, table: &str, column: &str) -> Result<bool, Error> {
+    let known = "SELECT 1 FROM pragma_table_xinfo($1) WHERE lower(name) = lower($2)";
+    if session.rows(known, &[Param::Text(table.to_owned()), Param::Text(column.to_owned())])?.is_empty() {
+        return Ok(true);
+    }
+    let (table, column) = (table.replace('"', "\"\""), column.replace('"', "\"\""));
+    let sql =
+        format!("SELECT \"{column}\" FROM \"{table}\" WHERE 0 UNION SELECT 'a' UNION SELECT 'A' UNION SELECT 'a '");
+    Ok(session.rows(&sql, &[])?.len() == 3)
 }
 
 fn action(word: &str) -> Action {

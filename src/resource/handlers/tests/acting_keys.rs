@@ -166,11 +166,86 @@ async fn a_key_without_a_field_that_decides_is_warned_of() {
     let planned = store.plan(&tables(""), &By::default()).await.unwrap();
     let (table, columns) = ("kids".to_owned(), vec!["parent".to_owned()]);
     let clauses = "ON DELETE SET NULL".to_owned();
-    assert_eq!(planned.acting, [ActingKey { table, columns, parent: "parents".to_owned(), clauses }]);
+    let (served, parent) = (table.clone(), "parents".to_owned());
+    let expected = ActingKey { served, table, columns, parent, clauses, can_refer: true, by_collation: false };
+    assert_eq!(planned.acting, [expected]);
     assert_eq!(planned.steps.iter().filter(|step| step.kind != "record").count(), 0);
     serve(&store, "").await.unwrap();
     migrate(&store, "", &command()).await;
     assert_eq!(store.plan(&tables(""), &By::default()).await.unwrap().acting, []);
+}
+
+/// What is said about the first key that becomes a check.
+async fn warned(store: &Store, fields: &str, by: &By) -> String {
+    let planned = store.plan(&tables(fields), by).await.unwrap();
+    let step = planned.steps.into_iter().find(|step| step.kind == "change_foreign_key").unwrap();
+    step.warning.unwrap()
+}
+
+#[tokio::test]
+async fn a_reference_is_advised_only_where_it_can_be_one() {
+    let plain = ", parent: { type: string }";
+    for (key, advised) in [
+        (", parent text REFERENCES parents ON DELETE CASCADE", true),
+        (", parent text REFERENCES parents (code) ON DELETE CASCADE", false),
+        // No resource has that table.
+        (", parent text REFERENCES links ON DELETE CASCADE", false),
+        (", parent text, \"no field\" text REFERENCES parents ON DELETE CASCADE", false),
+        (", parent text, FOREIGN KEY (id) REFERENCES parents ON DELETE CASCADE", false),
+    ] {
+        let store = family(key).await;
+        let warning = warned(&store, plain, &adopt()).await;
+        assert_eq!(warning.contains("declare `parent` with `type: ref`"), advised, "{key}: {warning}");
+        assert_eq!(warning.contains("with `type: ref`"), advised, "{key}: {warning}");
+    }
+}
+
+/// A database may compare texts in another way than the gateway, and then finds rows that the gateway does not find.
+#[tokio::test]
+async fn a_key_that_compares_by_a_collation_is_not_left_to_the_database() {
+    let folds = if postgres::server().is_some() { "COLLATE ci" } else { "COLLATE NOCASE" };
+    let cascade = ", parent: { type: ref, to: parents, on_delete: set_null }";
+    for (own, other) in [("", folds), (folds, ""), (folds, folds)] {
+        let store = empty().await;
+        if postgres::server().is_some() {
+            let ci = "CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)";
+            sql(&store, ci).await;
+        }
+        sql(&store, &format!("CREATE TABLE parents (id text {own} PRIMARY KEY, code text UNIQUE, name text)")).await;
+        let key = "REFERENCES parents ON DELETE SET NULL";
+        sql(&store, &format!("CREATE TABLE kids (id text PRIMARY KEY, name text, parent text {other} {key})")).await;
+        let refused = store.plan(&tables(cascade), &adopt()).await.unwrap_err();
+        assert!(refused[0].message.contains("by a collation such as NOCASE"), "{refused:?}");
+        let plain = ", parent: { type: string }";
+        assert!(!warned(&store, plain, &adopt()).await.contains("type: ref"));
+        migrate(&store, plain, &adopt()).await;
+        let world = serve(&store, plain).await.unwrap();
+        world.of("parents").made(r#"{"id":"Abc"}"#).await;
+        let id = if own.is_empty() { "Abc" } else { "abc" };
+        let (_, tag) = world.of("kids").made(&format!(r#"{{"id":"k","parent":"{id}"}}"#)).await;
+        assert_eq!(delete(&world, "Abc").await, 409, "{own}/{other}");
+        assert_eq!(world.of("kids").get("/k").await.header("etag"), tag);
+    }
+    if postgres::server().is_some() {
+        return;
+    }
+    // A table that was taken before: its key is warned of, and becomes a check.
+    let store = family(", parent text REFERENCES parents ON DELETE SET NULL").await;
+    migrate(&store, cascade, &adopt()).await;
+    sql(&store, "PRAGMA writable_schema = ON").await;
+    let change = "replace(sql, 'parents (id text', 'parents (id text COLLATE NOCASE')";
+    sql(&store, &format!("UPDATE sqlite_schema SET sql = {change} WHERE name = 'parents'")).await;
+    sql(&store, "PRAGMA writable_schema = RESET").await;
+    let planned = store.plan(&tables(cascade), &By::default()).await.unwrap();
+    assert!(planned.acting[0].by_collation && !planned.acting[0].can_refer, "{:?}", planned.acting);
+    let warning = warned(&store, cascade, &command()).await;
+    assert!(warning.contains("`on_delete` at `parent` cannot do more"), "{warning}");
+    migrate(&store, cascade, &command()).await;
+    let world = serve(&store, cascade).await.unwrap();
+    world.of("parents").made(r#"{"id":"Abc"}"#).await;
+    world.run("INSERT INTO kids (id, parent) VALUES ('k', 'abc')").await;
+    assert_eq!(delete(&world, "Abc").await, 409);
+    assert_eq!(world.of("kids").get("/k").await.json()["parent"], "abc");
 }
 
 #[tokio::test]
