@@ -279,3 +279,21 @@ routes: {{ all: {{ path_prefix: /, upstream: app }} }}
     assert_eq!(answer.status, 400, "{}", answer.body);
     assert!(answer.body.contains("content-length: must be sent once"), "{}", answer.body);
 }
+
+#[test]
+fn upstreams_find_one_description_of_the_client_even_if_a_trusted_proxy_passes_on_another() {
+    for trusted in ["[]", "[127.0.0.1/32]"] {
+        let (address, seen) = upstream(OK);
+        let gateway = Gateway::start(&format!(
+            "listeners: {{ web: {{ address: \"127.0.0.1:0\", trusted_proxies: {trusted} }} }}
+upstreams: {{ app: {{ targets: [{{ url: \"http://{address}\" }}] }} }}
+routes: {{ app: {{ path_prefix: /, upstream: app }} }}\n"
+        ));
+        let sent = [("forwarded", "for=6.6.6.6;proto=https;host=evil.example"), ("x-forwarded-for", "198.51.100.7")];
+        assert_eq!(gateway.send("GET", "/", &sent, "").status, 200);
+        let head = seen.recv().unwrap();
+        assert_eq!(field(&head, "forwarded"), None, "{head}");
+        let chain = if trusted == "[]" { "127.0.0.1" } else { "198.51.100.7, 127.0.0.1" };
+        assert_eq!(field(&head, "x-forwarded-for"), Some(chain), "{head}");
+    }
+}
