@@ -5,6 +5,7 @@ mod backend;
 mod backends;
 mod balance;
 mod breaker;
+mod broken;
 mod call;
 mod connector;
 mod dns;

@@ -74,7 +74,7 @@ routes:
         ("unresolved", 502, "upstream_unresolved", "connect nowhere.invalid:80: "),
         ("reset", 502, "upstream_reset", "connection closed before the response"),
         ("untrusted", 502, "upstream_tls", "connect 127.0.0.1:"),
-        ("garbled", 502, "upstream_invalid", "invalid response"),
+        ("garbled", 502, "upstream_invalid", "invalid response: invalid HTTP version"),
         ("slow", 504, "upstream_timeout", "no response in time"),
     ] {
         let path = format!("/{name}");

@@ -73,7 +73,7 @@ fn meaning(status: u16) -> &'static str {
         422 => "The key of the request was used for another one.",
         428 => "`If-Match` with the entity tag of the item is required.",
         429 => "Too many requests.",
-        502 => "The server behind the gateway did not send a valid response.",
+        502 => "The server behind the gateway could not be reached, or did not send a valid response.",
         503 => "The service is temporarily unavailable.",
         504 => "The response took too long. What was requested may have been done all the same.",
         _ => "An error.",

@@ -250,6 +250,15 @@ impl Observation {
         *response.body_mut() = Body::new(ObservedBody::new(body, self));
     }
 
+    /// Records why the body of a response of an upstream ended early.
+    fn breaks(&mut self, error: &(dyn std::error::Error + 'static)) {
+        if let Some(proxied) = &mut self.proxied {
+            // The innermost error is that of the upstream. Plugins that change bodies wrap it.
+            let cause = std::iter::successors(Some(error), |error| error.source()).last().unwrap_or(error);
+            proxied.error = Some(format!("{}: {cause}", proxied.target).into());
+        }
+    }
+
     /// Records the status of a gRPC call, which is in the trailers, or in the header of a response without a body.
     fn saw_status(&mut self, headers: &HeaderMap) {
         if self.is_call {

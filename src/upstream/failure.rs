@@ -1,9 +1,9 @@
 //! Why an upstream gave no response, and the error for the client.
 
+use super::broken::{self, Words, describe_io};
 use super::trust;
 use gatewright_sdk::{Problem, body};
 use http::StatusCode;
-use std::error::Error;
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -26,10 +26,10 @@ pub(super) enum Failure {
     Overloaded,
     /// The request was sent, but the response head did not arrive in time.
     Timeout,
-    /// The connection ended before the response did.
-    Reset,
-    /// The response is not valid HTTP, too long, or must not be forwarded.
-    Invalid,
+    /// The connection or the stream ended before there was a response. This is how.
+    Reset(Words),
+    /// The response is not valid HTTP, too long, or must not be forwarded. This is why.
+    Invalid(Words),
     /// The request is for a WebSocket, and the target does not support it over HTTP/2.
     NoWebSocket,
     /// The request is for a WebSocket, without a valid key.
@@ -42,9 +42,11 @@ impl Failure {
     pub fn problem(self) -> Problem {
         let reason = self.reason();
         match self {
-            Self::Connect(_) | Self::Unresolved(_) | Self::Tls(_) | Self::Reset | Self::Invalid => {
-                Problem::bad_gateway().log_reason(reason)
+            Self::Connect(_) | Self::Unresolved(_) | Self::Tls(_) => {
+                bad_gateway("The upstream could not be reached").log_reason(reason)
             }
+            Self::Reset(_) => bad_gateway("The upstream broke off without a response").log_reason(reason),
+            Self::Invalid(_) => Problem::bad_gateway().log_reason(reason),
             Self::NoTarget | Self::Overloaded => Problem::unavailable(1).log_reason(reason),
             Self::CircuitOpen(time) => Problem::unavailable(time.as_secs() + 1).log_reason(reason),
             Self::ConnectTimeout | Self::Timeout => Problem::gateway_timeout().log_reason(reason),
@@ -70,7 +72,8 @@ impl Failure {
             Self::Tls(reason) => Self::Tls(reason.clone()),
             Self::Overloaded => Self::Overloaded,
             Self::ConnectTimeout => Self::ConnectTimeout,
-            _ => Self::Reset,
+            Self::Reset(how) => Self::Reset(how.clone()),
+            _ => Self::Reset(broken::CLOSED),
         }
     }
 
@@ -89,8 +92,8 @@ impl Failure {
             Self::CircuitOpen(_) => "the circuit is open".to_owned(),
             Self::Overloaded => "too many requests are in progress".to_owned(),
             Self::Timeout => format!("{target}: no response in time"),
-            Self::Reset => format!("{target}: connection closed before the response"),
-            Self::Invalid => format!("{target}: invalid response"),
+            Self::Reset(how) => format!("{target}: {how} before the response"),
+            Self::Invalid(why) => format!("{target}: invalid response: {why}"),
             Self::NoWebSocket => format!("{target}: WebSockets over HTTP/2 are not supported by the target"),
             Self::WebSocketKey | Self::Client(_) => return None,
         })
@@ -107,23 +110,12 @@ impl Failure {
             Self::CircuitOpen(_) => "upstream_circuit_open",
             Self::Overloaded => "upstream_overloaded",
             Self::Timeout => "upstream_timeout",
-            Self::Reset => "upstream_reset",
-            Self::Invalid => "upstream_invalid",
+            Self::Reset(_) => "upstream_reset",
+            Self::Invalid(_) => "upstream_invalid",
             Self::NoWebSocket => "upstream_no_websocket",
             Self::WebSocketKey => "validation_error",
             Self::Client(_) => "client_body",
         }
-    }
-}
-
-/// `connection refused` rather than `Connection refused (os error 111)`.
-pub(super) fn describe_io(error: &io::Error) -> String {
-    let kind = error.kind().to_string();
-    match error.raw_os_error() {
-        // The socket of a target.
-        Some(_) if error.kind() == io::ErrorKind::NotFound => "no such file".to_owned(),
-        Some(_) if kind != "uncategorized error" => kind,
-        _ => error.to_string(),
     }
 }
 
@@ -133,12 +125,17 @@ impl From<hyper::Error> for Failure {
         if error.is_user() {
             return Self::Client(body::problem(&error));
         }
-        let source = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+        let source = broken::io_error(&error);
         // With TLS 1.3, a target rejects the certificate of a client after the handshake.
         if let Some(error) = source.and_then(trust::tls_error) {
             return Self::Tls(trust::describe(error));
         }
         let endless = source.is_some_and(|source| source.kind() == io::ErrorKind::InvalidData);
-        if error.is_parse() || endless { Self::Invalid } else { Self::Reset }
+        let words = broken::http1(&error);
+        if error.is_parse() || endless { Self::Invalid(words) } else { Self::Reset(words) }
     }
+}
+
+fn bad_gateway(message: &'static str) -> Problem {
+    Problem::new(StatusCode::BAD_GATEWAY, "bad_gateway", message)
 }

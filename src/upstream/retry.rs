@@ -77,7 +77,7 @@ impl Retry {
         self.settings.retry_on.iter().any(|reason| match (reason, outcome) {
             (RetryOn::Status(wanted), Ok(status)) => status.as_u16() == *wanted,
             (RetryOn::ConnectFailure, Err(failure)) => failure.is_connect(),
-            (RetryOn::Reset, Err(failure)) => matches!(failure, Failure::Reset),
+            (RetryOn::Reset, Err(failure)) => matches!(failure, Failure::Reset(_)),
             (RetryOn::Timeout, Err(failure)) => matches!(failure, Failure::Timeout),
             _ => false,
         })
@@ -113,14 +113,18 @@ mod tests {
         Retry::new(&serde_json::from_value(json).unwrap(), &Budgets::default(), "route")
     }
 
+    fn reset() -> Failure {
+        Failure::Reset("connection closed".into())
+    }
+
     #[test]
     fn only_named_reasons_and_idempotent_methods_are_retried() {
         let usual = retry(serde_json::json!({}));
-        assert!(usual.wants(Ok(StatusCode::BAD_GATEWAY)) && usual.wants(Err(&Failure::Reset)));
+        assert!(usual.wants(Ok(StatusCode::BAD_GATEWAY)) && usual.wants(Err(&reset())));
         assert!(!usual.wants(Ok(StatusCode::INTERNAL_SERVER_ERROR)) && !usual.wants(Err(&Failure::Timeout)));
         assert!(usual.applies(&Method::PUT) && !usual.applies(&Method::POST) && !usual.applies(&Method::PATCH));
         let all = retry(serde_json::json!({ "methods": "all", "retry_on": ["timeout", "500"] }));
-        assert!(all.applies(&Method::POST) && all.wants(Err(&Failure::Timeout)) && !all.wants(Err(&Failure::Reset)));
+        assert!(all.applies(&Method::POST) && all.wants(Err(&Failure::Timeout)) && !all.wants(Err(&reset())));
         assert!(all.wants(Ok(StatusCode::INTERNAL_SERVER_ERROR)));
     }
 

@@ -1,6 +1,7 @@
 //! TLS to targets: the settings of an upstream, compiled, and the handshake.
 
-use super::failure::{self, Failure};
+use super::broken;
+use super::failure::Failure;
 use super::stream::{Stream, is_http2};
 use super::trust::{describe, tls_error};
 use crate::config::document::server_url::ServerUrl;
@@ -141,7 +142,7 @@ impl Handshake {
                 format!("certificate is not valid for name `{}`", self.name.to_str())
             }
             Some(error) => describe(error),
-            None => failure::describe_io(error),
+            None => broken::describe_io(error),
         }
     }
 }

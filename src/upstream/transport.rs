@@ -1,5 +1,6 @@
 //! How requests reach a backend: one transport per protocol.
 
+mod deaf;
 mod download;
 mod head;
 mod http1;

@@ -52,9 +52,10 @@ impl HttpBody for ObservedBody {
                     self.done();
                 }
             }
-            Some(Err(_)) => {
+            Some(Err(error)) => {
                 if let Some(mut observation) = self.observation.take() {
                     observation.end = End::Broken;
+                    observation.breaks(error);
                 }
             }
             None => self.done(),

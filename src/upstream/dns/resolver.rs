@@ -1,7 +1,7 @@
 //! Looks up the addresses of a name: in `/etc/hosts`, then in DNS with the search domains of `/etc/resolv.conf`.
 
 use crate::config::document::dns::{Dns, IpVersion, PORT};
-use crate::upstream::failure::describe_io;
+use crate::upstream::broken::describe_io;
 use gatewright_sdk::HumanDuration;
 use hickory_resolver::config::{NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts};
 use hickory_resolver::net::runtime::TokioRuntimeProvider;

@@ -242,7 +242,7 @@ async fn a_response_that_pauses_for_too_long_is_cut_off() {
     let response = service.call(get("/0")).await;
     assert_eq!(response.status().as_u16(), 200);
     let error = response.into_body().collect().await.unwrap_err();
-    assert!(error.to_string().contains("paused for too long"), "{error}");
+    assert!(error.to_string().contains("paused for longer than `timeouts.stream_idle`"), "{error}");
 }
 
 /// A gRPC server whose health is `status`: 1 is `SERVING`.

@@ -44,18 +44,21 @@ struct Download<S> {
     waiting: bool,
 }
 
-/// Why a body ended early.
+/// Why a body ended early, for the log.
 #[derive(Debug, thiserror::Error)]
 enum Broken {
     #[error("{0}")]
     Upstream(BoxError),
-    #[error("the upstream paused for too long")]
+    #[error("the response paused for longer than `timeouts.stream_idle`")]
     Idle,
 }
 
 /// The body of a response. Data that arrived with the head is included, so that a short body no longer needs its
 /// connection when the client gets it; nothing is awaited.
-pub(super) fn body(source: impl Source, (lease, idle): (Option<Lease>, Duration)) -> Result<Body, ()> {
+///
+/// # Errors
+/// Why the body ended early.
+pub(super) fn body(source: impl Source, (lease, idle): (Option<Lease>, Duration)) -> Result<Body, String> {
     let mut download = Download { source, lease, first: None, broken: None, idle, timer: None, waiting: false };
     if download.source.is_end_stream() {
         download.finish();
@@ -75,10 +78,12 @@ pub(super) fn body(source: impl Source, (lease, idle): (Option<Lease>, Duration)
                 Ok(Body::new(download))
             }
         },
-        Poll::Ready(Some(Err(_))) => Err(()),
+        Poll::Ready(Some(Err(error))) => Err(error.to_string()),
         Poll::Ready(None) => Ok(Body::empty()),
-        Poll::Pending if download.broken.is_some() => Err(()),
-        Poll::Pending => Ok(Body::new(download)),
+        Poll::Pending => match download.broken {
+            Some(broken) => Err(broken.to_string()),
+            None => Ok(Body::new(download)),
+        },
     }
 }
 

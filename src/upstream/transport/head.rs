@@ -48,18 +48,27 @@ pub(super) async fn wait<T>(
     .await
 }
 
-/// Turns the head of an upstream's response into the head of ours. `false` if it must not be forwarded.
-pub(super) fn accept(parts: &mut Parts) -> bool {
+/// Turns the head of an upstream's response into the head of ours.
+///
+/// # Errors
+/// Why it must not be forwarded.
+pub(super) fn accept(parts: &mut Parts) -> Result<(), &'static str> {
     // No protocol switch was requested, and status codes end at 599 (RFC 9110 section 15).
-    if parts.status.is_informational() || parts.status.as_u16() > 599 || !headers::inbound(&mut parts.headers) {
-        return false;
+    if parts.status.is_informational() {
+        return Err("it switches protocols, and that was not requested");
+    }
+    if parts.status.as_u16() > 599 {
+        return Err("the status is above 599");
+    }
+    if !headers::inbound(&mut parts.headers) {
+        return Err("`transfer-encoding` is not `chunked`, or `content-length` contradicts it");
     }
     if parts.status == StatusCode::NO_CONTENT {
         parts.headers.remove(CONTENT_LENGTH);
     } else if !headers::unify_length(&mut parts.headers) {
-        return false;
+        return Err("`content-length` is not a number, or there are different ones");
     }
     parts.version = Version::HTTP_11;
     parts.extensions = Extensions::new();
-    true
+    Ok(())
 }

@@ -7,6 +7,7 @@ mod pool;
 mod signal;
 
 use super::{Lost, Outgoing, Sending, Switched, download, head};
+use crate::upstream::broken;
 use crate::upstream::failure::Failure;
 use crate::upstream::headers;
 use crate::upstream::load::Lease;
@@ -61,7 +62,9 @@ pub(super) async fn send(pool: &Arc<Pool>, mut request: Outgoing, sending: &mut 
         let spare = (repeatable && !is_new).then(|| Spare::of(&request));
         request = match exchange(pool, connection, request, sending).await {
             Ok(response) => return Ok(response),
-            Err(Broken::Unsent(request)) if is_new => return Err(Lost::Unsent(Failure::Reset, request)),
+            Err(Broken::Unsent(request)) if is_new => {
+                return Err(Lost::Unsent(Failure::Reset(broken::CLOSED), request));
+            }
             Err(Broken::Unsent(request)) => request,
             Err(Broken::Silent(failure)) => match spare {
                 Some(spare) => {
@@ -105,7 +108,8 @@ async fn exchange(
             if let (StatusCode::SWITCHING_PROTOCOLS, Some(upgrade), false) =
                 (response.status(), &mut sending.upgrade, early)
             {
-                return switch(response, connection, upgrade, held).ok_or(Broken::Failed(Failure::Invalid));
+                let invalid = Failure::Invalid("it switches to a protocol that was not offered".into());
+                return switch(response, connection, upgrade, held).ok_or(Broken::Failed(invalid));
             }
             receive(pool, response, connection, held).map_err(Broken::Failed)
         }
@@ -113,7 +117,7 @@ async fn exchange(
             Some(request) => Err(Broken::Unsent(Box::new(request))),
             None => {
                 let failure = Failure::from(error.into_error());
-                let silent = connection.head_limit.silent() && matches!(failure, Failure::Reset);
+                let silent = connection.head_limit.silent() && matches!(failure, Failure::Reset(_));
                 Err(if silent { Broken::Silent(failure) } else { Broken::Failed(failure) })
             }
         },
@@ -148,11 +152,9 @@ fn receive(
     held: (Option<Lease>, Duration),
 ) -> Result<Response, Failure> {
     let (mut parts, incoming) = response.into_parts();
-    if !head::accept(&mut parts) {
-        return Err(Failure::Invalid);
-    }
+    head::accept(&mut parts).map_err(|why| Failure::Invalid(why.into()))?;
     let incoming = incoming::Incoming { body: incoming, connection: Some(connection), pool: Arc::clone(pool) };
-    let body = download::body(incoming, held).map_err(|()| Failure::Invalid)?;
+    let body = download::body(incoming, held).map_err(|why| Failure::Invalid(why.into()))?;
     Ok(Response::from_parts(parts, body))
 }
 

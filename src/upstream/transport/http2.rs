@@ -7,6 +7,7 @@ mod pump;
 mod tunnel;
 
 use super::{Lost, Outgoing, Sending, Switched, download, head};
+use crate::upstream::broken::{self, Words};
 use crate::upstream::failure::Failure;
 use crate::upstream::trust;
 use crate::upstream::upgrade;
@@ -40,8 +41,8 @@ const MOST_INFORMATIONAL: u32 = 32;
 
 /// The outcome of a request without a response.
 enum Broken {
-    /// The target certainly did not process it (RFC 9113 section 8.7).
-    Unprocessed,
+    /// The target certainly did not process it (RFC 9113 section 8.7). This is what happened instead.
+    Unprocessed(Words),
     /// The connection ended.
     Silent(Failure),
     Failed(Failure),
@@ -63,7 +64,8 @@ pub(super) async fn send(
         Lost::Unsent(failure, Box::new(Request::from_parts(parts, upload())))
     };
     let Some(mut outgoing) = outgoing(&original, connections.scheme()) else {
-        return Err(Lost::Failed(Failure::Invalid));
+        // The `Host` that the target gets.
+        return Err(Lost::Failed(Failure::Invalid("the request has a `Host` that HTTP/2 cannot send".into())));
     };
     let accept = match &sending.upgrade {
         Some(upgrade) if upgrade.is_websocket() => {
@@ -85,12 +87,12 @@ pub(super) async fn send(
         }
         match exchange(seat, outgoing.clone(), (upload(), accept.as_ref()), sending).await {
             Ok(response) => return Ok(response),
-            Err(Broken::Unprocessed) if replay.as_ref().is_none_or(|replay| replay.is_whole()) => {
+            Err(Broken::Unprocessed(how)) if replay.as_ref().is_none_or(|replay| replay.is_whole()) => {
                 if number == MOST_TRIES {
-                    return Err(unsent(Failure::Reset, original));
+                    return Err(unsent(Failure::Reset(how), original));
                 }
             }
-            Err(Broken::Unprocessed) => return Err(Lost::Failed(Failure::Reset)),
+            Err(Broken::Unprocessed(how)) => return Err(Lost::Failed(Failure::Reset(how))),
             Err(Broken::Silent(_)) if repeatable => {
                 repeatable = false;
                 sending.spare_resends -= 1;
@@ -99,7 +101,7 @@ pub(super) async fn send(
         }
         sending.resends += 1;
     }
-    Err(Lost::Failed(Failure::Reset))
+    Err(Lost::Failed(Failure::Reset(broken::CLOSED)))
 }
 
 /// The head of `request` for HTTP/2: with an absolute target, and without the fields that belong to a connection
@@ -134,10 +136,13 @@ async fn exchange(
     let progress = upload.progress();
     let is_head = *request.method() == Method::HEAD;
     let ends = accept.is_none() && upload.is_end_stream();
-    let Ok((mut response, stream)) = seat.sender().send_request(request, ends) else {
+    let (mut response, stream) = match seat.sender().send_request(request, ends) {
+        Ok(begun) => begun,
         // The connection has ended, or carried as many streams as it can.
-        seat.retire();
-        return Err(Broken::Unprocessed);
+        Err(error) => {
+            seat.retire();
+            return Err(Broken::Unprocessed(words(&error, &seat)));
+        }
     };
     let mut pump = Pump::new(stream, upload, ends);
     let mut informational = 0;
@@ -153,7 +158,8 @@ async fn exchange(
         while let Poll::Ready(Some(Ok(_))) = response.poll_informational(cx) {
             informational += 1;
             if informational > MOST_INFORMATIONAL {
-                return Poll::Ready(Err(Broken::Failed(Failure::Invalid)));
+                let why = format!("more than {MOST_INFORMATIONAL} informational responses");
+                return Poll::Ready(Err(Broken::Failed(Failure::Invalid(why.into()))));
             }
         }
         Pin::new(&mut response).poll(cx).map_err(|error| lost(&error, &seat))
@@ -168,9 +174,7 @@ async fn exchange(
         }
     };
     let (mut parts, stream) = response.into_parts();
-    if !head::accept(&mut parts) {
-        return Err(Broken::Failed(Failure::Invalid));
-    }
+    head::accept(&mut parts).map_err(|why| Broken::Failed(Failure::Invalid(why.into())))?;
     if let (Some(accept), Some(upgrade), true) = (accept, &mut sending.upgrade, parts.status.is_success()) {
         let stream = Either::Right(Tunnel::new(pump.into_stream(), stream, seat));
         let guards = (sending.lease.take(), None);
@@ -184,7 +188,7 @@ async fn exchange(
         let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let incoming = Incoming::new(stream, pump, seat, length);
         let held = (sending.lease.take(), sending.stream_idle);
-        download::body(incoming, held).map_err(|()| Broken::Failed(Failure::Invalid))?
+        download::body(incoming, held).map_err(|why| Broken::Failed(Failure::Invalid(why.into())))?
     };
     Ok(Response::from_parts(parts, body))
 }
@@ -200,11 +204,12 @@ fn switch(mut parts: Parts, accept: HeaderValue) -> Response {
 
 /// What `error` means for a request without a response.
 fn lost(error: &h2::Error, seat: &Seat) -> Broken {
+    let words = words(error, seat);
     if let Some(error) = error.get_io() {
         seat.retire();
         return match trust::tls_error(error) {
             Some(error) => Broken::Failed(Failure::Tls(trust::describe(error))),
-            None => Broken::Silent(Failure::Reset),
+            None => Broken::Silent(Failure::Reset(words)),
         };
     }
     if error.is_go_away() {
@@ -212,7 +217,13 @@ fn lost(error: &h2::Error, seat: &Seat) -> Broken {
     }
     let refused = error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM);
     if error.is_remote() && refused {
-        return Broken::Unprocessed;
+        return Broken::Unprocessed(words);
     }
-    Broken::Failed(if error.is_library() { Failure::Invalid } else { Failure::Reset })
+    Broken::Failed(if error.is_library() { Failure::Invalid(words) } else { Failure::Reset(words) })
+}
+
+/// What `error` says in words. A stream that ends with its connection has only the error of that; a GOAWAY before says more.
+fn words(error: &h2::Error, seat: &Seat) -> Words {
+    let told = if error.is_io() { seat.farewell() } else { None };
+    told.unwrap_or_else(|| broken::http2(error))
 }

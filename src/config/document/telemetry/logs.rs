@@ -201,7 +201,7 @@ pub enum AccessField {
     UpstreamMs,
     /// How many attempts were made to reach a target, including refused connections, if more than one.
     Attempts,
-    /// Why the upstream gave no response, or the database failed.
+    /// Why the upstream gave no response or did not finish it, or the database failed.
     Error,
     /// The `User-Agent` header.
     UserAgent,

@@ -1,8 +1,8 @@
-//! A stream that limits what is read while a response head is awaited, in case an upstream never ends it, and that still
-//! reads a response when the upstream no longer reads the request.
+//! A stream that limits what is read while a response head is awaited, in case an upstream never ends it.
 
 use super::signal::Signal;
 use crate::upstream::stream::Stream;
+use crate::upstream::transport::deaf::Deaf;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -50,22 +50,19 @@ impl HeadLimit {
 }
 
 pub(in crate::upstream) struct LimitedStream {
-    pub stream: Stream,
+    stream: Deaf,
     pub(super) head_limit: Arc<HeadLimit>,
     /// What it wakes, if that is always the same.
     signal: Option<Arc<Signal>>,
     /// How often that had been woken when nothing was left to read. Until it is woken again, reading is in vain, which
     /// hyper tries several times per request.
     drained: usize,
-    /// Whether the target has closed its side. Often it has sent a response before, such as a 413; hyper would not read it
-    /// after a failed write. So writes succeed without effect, and reading finds the response or the end.
-    deaf: bool,
 }
 
 impl LimitedStream {
     /// A stream that is polled only with the waker of `signal`.
     pub(super) const fn new(stream: Stream, head_limit: Arc<HeadLimit>, signal: Arc<Signal>) -> Self {
-        Self { stream, head_limit, signal: Some(signal), drained: 0, deaf: false }
+        Self { stream: Deaf::new(stream), head_limit, signal: Some(signal), drained: 0 }
     }
 
     /// The same stream for any waker.
@@ -73,21 +70,6 @@ impl LimitedStream {
     pub(super) fn without_signal(self) -> Self {
         Self { signal: None, ..self }
     }
-
-    /// The outcome of a write of `length` bytes.
-    fn written(&mut self, written: Poll<io::Result<usize>>, length: usize) -> Poll<io::Result<usize>> {
-        match written {
-            Poll::Ready(Err(error)) if is_closed(&error) => {
-                self.deaf = true;
-                Poll::Ready(Ok(length))
-            }
-            written => written,
-        }
-    }
-}
-
-fn is_closed(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }
 
 impl AsyncRead for LimitedStream {
@@ -111,11 +93,7 @@ impl AsyncRead for LimitedStream {
 
 impl AsyncWrite for LimitedStream {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.deaf {
-            return Poll::Ready(Ok(bytes.len()));
-        }
-        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.written(written, bytes.len())
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
     fn poll_write_vectored(
@@ -123,12 +101,7 @@ impl AsyncWrite for LimitedStream {
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let length = slices.iter().map(|slice| slice.len()).sum();
-        if self.deaf {
-            return Poll::Ready(Ok(length));
-        }
-        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
-        self.written(written, length)
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -136,50 +109,10 @@ impl AsyncWrite for LimitedStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.deaf {
-            return Poll::Ready(Ok(()));
-        }
-        match Pin::new(&mut self.stream).poll_flush(cx) {
-            Poll::Ready(Err(error)) if is_closed(&error) => {
-                self.deaf = true;
-                Poll::Ready(Ok(()))
-            }
-            flushed => flushed,
-        }
+        Pin::new(&mut self.stream).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::{TcpListener, TcpStream};
-    use tokio_util::either::Either;
-
-    #[tokio::test]
-    async fn what_a_target_sent_before_it_closed_is_read_although_writes_fail() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (mut target, _) = listener.accept().await.unwrap();
-        let mut ours = LimitedStream::new(Either::Left(stream), Arc::default(), Signal::new()).without_signal();
-        ours.write_all(b"POST").await.unwrap();
-        target.readable().await.unwrap();
-        target.write_all(b"413").await.unwrap();
-        // It has not read everything, so this resets the connection.
-        drop(target);
-        while !ours.deaf {
-            ours.write_all(b"more").await.unwrap();
-            tokio::task::yield_now().await;
-        }
-        ours.write_all(b"and more").await.unwrap();
-        ours.flush().await.unwrap();
-        let mut read = [0; 3];
-        ours.read_exact(&mut read).await.unwrap();
-        assert_eq!(&read, b"413");
-        assert!(matches!(ours.read(&mut read).await, Ok(0) | Err(_)), "nothing follows");
     }
 }

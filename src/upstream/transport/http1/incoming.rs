@@ -2,6 +2,7 @@
 
 use super::connection::Connection;
 use super::pool::Pool;
+use crate::upstream::broken;
 use crate::upstream::transport::download::Source;
 use axum::BoxError;
 use bytes::Bytes;
@@ -45,7 +46,7 @@ impl Source for Incoming {
                 self.connection = None;
                 Poll::Ready(None)
             }
-            polled => polled.map_err(BoxError::from),
+            polled => polled.map_err(|error| broken::midway(&broken::http1(&error)).into()),
         }
     }
 

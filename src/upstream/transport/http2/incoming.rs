@@ -2,6 +2,8 @@
 
 use super::link::Seat;
 use super::pump::Pump;
+use super::words;
+use crate::upstream::broken;
 use crate::upstream::transport::download::Source;
 use axum::BoxError;
 use bytes::Bytes;
@@ -34,7 +36,7 @@ impl Incoming {
         if error.is_io() || error.is_go_away() {
             self.seat.retire();
         }
-        Some(Err(error.into()))
+        Some(Err(broken::midway(&words(&error, &self.seat)).into()))
     }
 }
 

@@ -1,7 +1,8 @@
 //! One HTTP/2 connection, the task that drives it, and the streams that use it.
 
+use crate::upstream::broken::{self, Words};
 use crate::upstream::measure::Counted;
-use crate::upstream::stream::Stream;
+use crate::upstream::transport::deaf::Deaf;
 use bytes::Bytes;
 use h2::client::{Connection, SendRequest};
 use h2::{Ping, PingPong};
@@ -9,7 +10,8 @@ use parking_lot::Mutex;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
+use std::task::Poll;
 use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -49,6 +51,8 @@ struct State {
     retired: AtomicBool,
     /// Notified when a response does not arrive.
     suspected: Notify,
+    /// How the target ended it, if it said so.
+    farewell: OnceLock<Words>,
 }
 
 /// The use of a connection.
@@ -62,13 +66,14 @@ struct Usage {
 impl Link {
     /// Starts the task of `connection`, whose settings have arrived.
     pub fn start(
-        (sender, connection): (SendRequest<Bytes>, Connection<Stream, Bytes>),
+        (sender, connection): (SendRequest<Bytes>, Connection<Deaf, Bytes>),
         counted: Counted,
         permit: Option<OwnedSemaphorePermit>,
         (ended, idle): (Box<dyn Fn() + Send + Sync>, Duration),
     ) -> Arc<Self> {
         let most = AtomicUsize::new(connection.max_concurrent_send_streams());
-        let state = Arc::new(State { most, retired: AtomicBool::new(false), suspected: Notify::new() });
+        let (retired, suspected) = (AtomicBool::new(false), Notify::new());
+        let state = Arc::new(State { most, retired, suspected, farewell: OnceLock::new() });
         let (alive, gone) = oneshot::channel();
         let link = Arc::new(Self {
             sender,
@@ -136,6 +141,11 @@ impl Seat {
         self.0.state.retired.store(true, Relaxed);
     }
 
+    /// How the target ended the connection, if it said so.
+    pub fn farewell(&self) -> Option<Words> {
+        self.0.state.farewell.get().cloned()
+    }
+
     /// Checks the connection, because a response did not arrive.
     pub fn suspect(&self) {
         self.0.state.suspected.notify_one();
@@ -190,7 +200,7 @@ struct Task {
 }
 
 impl Task {
-    async fn run(self, mut connection: Connection<Stream, Bytes>, mut gone: oneshot::Receiver<()>) {
+    async fn run(self, mut connection: Connection<Deaf, Bytes>, mut gone: oneshot::Receiver<()>) {
         if let Some(pings) = connection.ping_pong() {
             self.drive(&mut connection, pings, &mut gone).await;
         }
@@ -200,7 +210,7 @@ impl Task {
 
     async fn drive(
         &self,
-        connection: &mut Connection<Stream, Bytes>,
+        connection: &mut Connection<Deaf, Bytes>,
         mut pings: PingPong,
         gone: &mut oneshot::Receiver<()>,
     ) {
@@ -213,6 +223,11 @@ impl Task {
             let driven = poll_fn(|cx| {
                 let polled = Pin::new(&mut *connection).poll(cx);
                 self.state.most.store(connection.max_concurrent_send_streams(), Relaxed);
+                if let Poll::Ready(Err(error)) = &polled
+                    && error.is_go_away()
+                {
+                    let _ = self.state.farewell.set(broken::http2(error));
+                }
                 polled
             });
             let mut check = false;

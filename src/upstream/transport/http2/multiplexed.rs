@@ -1,11 +1,13 @@
 //! The HTTP/2 connections to one target: kept across reloads, and separate for each worker, whose runtime drives them.
 
 use super::link::{Link, Seat};
+use crate::upstream::broken;
 use crate::upstream::connector::Connector;
 use crate::upstream::failure::Failure;
 use crate::upstream::measure::Counted;
 use crate::upstream::stream::Stream;
 use crate::upstream::tls::Alpn;
+use crate::upstream::transport::deaf::Deaf;
 use crate::upstream::transport::opening::Opening;
 use crate::upstream::trust;
 use crate::worker;
@@ -153,7 +155,7 @@ impl Multiplexed {
     }
 
     /// Begins HTTP/2, and waits for the settings of the target, which say how many streams it allows.
-    async fn begin(&self, stream: Stream) -> Result<(SendRequest<Bytes>, Connection<Stream, Bytes>), Failure> {
+    async fn begin(&self, stream: Stream) -> Result<(SendRequest<Bytes>, Connection<Deaf, Bytes>), Failure> {
         let mut builder = Builder::new();
         builder
             .enable_push(false)
@@ -162,7 +164,7 @@ impl Multiplexed {
             .initial_connection_window_size(CONNECTION_WINDOW)
             .initial_max_send_streams(UNKNOWN);
         let begun = timeout(self.within, async {
-            let (sender, mut connection) = builder.handshake(stream).await?;
+            let (sender, mut connection) = builder.handshake(Deaf::new(stream)).await?;
             poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
                 Poll::Ready(ended) => Poll::Ready(ended.and(Err(h2::Reason::NO_ERROR.into()))),
                 Poll::Pending if connection.max_concurrent_send_streams() == UNKNOWN => Poll::Pending,
@@ -171,12 +173,16 @@ impl Multiplexed {
             .await?;
             Ok((sender, connection))
         });
-        begun.await.map_err(|_| Failure::ConnectTimeout)?.map_err(|error: h2::Error| match error.into_io() {
-            Some(error) => match trust::tls_error(&error) {
-                Some(error) => Failure::Tls(trust::describe(error)),
-                None => Failure::Connect(error),
-            },
-            None => Failure::Connect(io::Error::other("the target does not support HTTP/2")),
+        begun.await.map_err(|_| Failure::ConnectTimeout)?.map_err(|error: h2::Error| {
+            if let Some(error) = error.get_io().and_then(trust::tls_error) {
+                return Failure::Tls(trust::describe(error));
+            }
+            Failure::Connect(io::Error::other(if error.is_library() {
+                // Often it responds to the preface with a 400.
+                "the target does not support HTTP/2".to_owned()
+            } else {
+                format!("{} before the target began HTTP/2", broken::http2(&error))
+            }))
         })
     }
 
