@@ -20,6 +20,7 @@ mod load;
 mod measure;
 mod mirror;
 mod outcome;
+mod panic;
 mod relay;
 mod retry;
 mod rewrite;

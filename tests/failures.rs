@@ -161,3 +161,60 @@ routes:
         assert_eq!(line["attempts"], attempts, "{line}");
     }
 }
+
+#[test]
+fn a_target_that_is_used_although_it_was_ejected_is_shown_as_such() {
+    let failing = server("HTTP/1.1 500 x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    let good = server("HTTP/1.1 200 x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+    let yaml = format!(
+        r#"listeners: {{ web: {{ address: "127.0.0.1:0" }} }}
+upstreams:
+  one:
+    targets: [{{ url: "http://{failing}" }}, {{ url: "http://{good}", weight: 0 }}]
+    health_checks: {{ passive: {{ consecutive_failures: 1, ejection_time: 1h }}, panic_threshold: 60 }}
+  brief:
+    targets: [{{ url: "http://{failing}" }}]
+    health_checks: {{ passive: {{ consecutive_failures: 1, ejection_time: 100ms }} }}
+  two:
+    targets: [{{ url: "http://{failing}" }}, {{ url: "http://{good}" }}]
+    health_checks: {{ passive: {{ consecutive_failures: 1, ejection_time: 1h }} }}
+routes:
+  one: {{ path: /one, upstream: one }}
+  two: {{ path: /two, upstream: two }}
+  brief: {{ path: /brief, upstream: brief }}
+"#
+    );
+    let head = HEAD.replace("telemetry: {", "telemetry: { metrics: { prometheus: {} },");
+    let mut gateway = Gateway::start_whole(&format!("{head}{yaml}"));
+    let state = |gateway: &Gateway, name: &str| gateway.admin("GET", "/status").json()["upstreams"][name].clone();
+    let seen = |state: &serde_json::Value| {
+        let target = |index: usize| {
+            (state["targets"][index]["health"].clone(), state["targets"][index]["gets_requests"].clone())
+        };
+        (state["panic"].clone(), target(0), target(1))
+    };
+    let panics =
+        |gateway: &Gateway| Scraped::of(gateway).value("gateway_upstream_panic", &[("gateway_upstream", "one")]);
+    let usual = (false.into(), ("healthy".into(), true.into()), ("healthy".into(), false.into()));
+    assert_eq!((seen(&state(&gateway, "one")), panics(&gateway)), (usual, 0.0));
+
+    // Half of the targets are healthy, which is below the threshold.
+    assert_eq!(gateway.get("/one").status, 500);
+    let ejected = (true.into(), ("ejected".into(), true.into()), ("healthy".into(), false.into()));
+    assert_eq!((seen(&state(&gateway, "one")), panics(&gateway)), (ejected, 1.0));
+    let line = gateway.wait_for_log(|line| line["message"] == "too few targets are healthy, so all get requests");
+    assert_eq!((&line["level"], &line["healthy"], &line["targets"]), (&"WARN".into(), &1.into(), &2.into()), "{line}");
+
+    assert_eq!(gateway.get("/brief").status, 500);
+    let line = gateway.wait_for_log(|line| line["message"] == "ejection ended");
+    assert_eq!((&line["level"], &line["target"]), (&"INFO".into(), &failing.to_string().into()), "{line}");
+    assert_eq!(state(&gateway, "brief")["panic"], false);
+    let line = gateway.wait_for_log(|line| line["message"] == "only healthy targets get requests again");
+    assert_eq!((&line["upstream"], &line["healthy"]), (&"brief".into(), &1.into()), "{line}");
+
+    while state(&gateway, "two")["targets"][0]["health"] == "healthy" {
+        gateway.get("/two");
+    }
+    let spared = (false.into(), ("ejected".into(), false.into()), ("healthy".into(), true.into()));
+    assert_eq!(seen(&state(&gateway, "two")), spared);
+}

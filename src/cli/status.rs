@@ -58,6 +58,10 @@ fn readable(client: &AdminClient, status: &Value, now: Timestamp) -> String {
     let upstreams = || status.get("upstreams").and_then(Value::as_object).into_iter().flatten();
     let open = upstreams().filter(|(_, upstream)| upstream.get("circuit_open").and_then(Value::as_bool) == Some(true));
     rows.push(("circuit open", open.map(|(name, _)| format!("upstream {name}")).collect::<Vec<_>>().join(", ")));
+    let panicking = upstreams().filter(|(_, upstream)| upstream.get("panic").and_then(Value::as_bool) == Some(true));
+    let panicking =
+        panicking.map(|(name, _)| format!("all targets of upstream {name} get requests, because too few are healthy"));
+    rows.push(("panic mode", panicking.collect::<Vec<_>>().join(", ")));
     for health in ["unhealthy", "ejected"] {
         rows.push((
             health,

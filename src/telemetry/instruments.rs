@@ -69,7 +69,7 @@ instruments! {
         "Upstream requests in progress, up to the end of the response",
         ["gateway.upstream", "server.address", "server.port"];
     UPSTREAM_HEALTHY "gateway.upstream.target.healthy" Measure::Gauge, "{target}",
-        "1 while the target gets requests, 0 while its checks fail or it is ejected; for a name, the share of its addresses that get requests",
+        "1 while the target is healthy, 0 while its checks fail or it is ejected; for a name, the share of its addresses that are healthy",
         ["gateway.upstream", "server.address", "server.port"];
     UPSTREAM_EJECTED "gateway.upstream.target.ejected" Measure::Gauge, "{target}",
         "1 while the target is ejected because its responses failed; for a name, the share of its addresses that are ejected",
@@ -77,6 +77,9 @@ instruments! {
     UPSTREAM_EJECTIONS "gateway.upstream.ejections" Measure::Counter, "{ejection}",
         "Ejections of a target: `consecutive_failures` or `failure_ratio`",
         ["gateway.upstream", "server.address", "server.port", "gateway.reason"];
+    UPSTREAM_PANIC "gateway.upstream.panic" Measure::Gauge, "{upstream}",
+        "1 while all targets get requests, because fewer than `panic_threshold` percent of them are healthy",
+        ["gateway.upstream"];
     UPSTREAM_CIRCUIT "gateway.upstream.circuit_open" Measure::Gauge, "{circuit}",
         "1 while the circuit breaker rejects requests because too many failed",
         ["gateway.upstream"];

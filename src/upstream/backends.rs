@@ -6,6 +6,7 @@ use super::balance::Balance;
 use super::dns::{Addresses, Lookups};
 use super::health::Outcome;
 use super::measure::EjectionReason;
+use super::panic::{self, Panic};
 use crate::config::document::dns::Dns;
 use crate::config::document::server_url::ServerUrl;
 use crate::config::document::upstream::PassiveCheck;
@@ -28,6 +29,7 @@ pub(super) struct Backends {
     current: ArcSwap<Group>,
     /// Held while the list is replaced.
     replacing: Mutex<()>,
+    panic: Arc<Panic>,
 }
 
 /// A target as configured.
@@ -60,6 +62,7 @@ impl Backends {
             slow_start: settings.spec.load_balancing.slow_start.map(|time| time.get()),
             current: ArcSwap::default(),
             replacing: Mutex::new(()),
+            panic: keep.get_or_make(&format!("panic {}", settings.name), Panic::default),
         });
         for lookups in this.targets.iter().filter_map(|target| target.lookups.as_ref()) {
             let this = Arc::downgrade(&this);
@@ -121,9 +124,7 @@ impl Backends {
         let fresh =
             |index| tried.is_empty() || is(index, &|backend| !tried.iter().any(|tried| Arc::ptr_eq(tried, backend)));
         let checks = self.settings.spec.health_checks.as_ref();
-        let available = || group.list.iter().filter(|backend| backend.is_available()).count();
-        let panics = |percent: u32| available() * 100 < group.list.len() * percent as usize;
-        if checks.map_or(self.slow_start.is_none(), |checks| panics(checks.panic_threshold)) {
+        if checks.map_or(self.slow_start.is_none(), |_| self.panics_in(&group)) {
             return group.choose(&fresh, hash);
         }
         let healthy = |index| fresh(index) && (checks.is_none() || is(index, &|backend| backend.is_available()));
@@ -131,6 +132,26 @@ impl Backends {
             group.choose(&|index| healthy(index) && is(index, &|backend| backend.is_warm(slow_start)), hash)
         });
         warm.or_else(|| group.choose(&healthy, hash))
+    }
+
+    /// Whether all backends get requests, because too few are available.
+    pub fn panics(&self) -> bool {
+        self.panics_in(&self.current.load())
+    }
+
+    fn panics_in(&self, group: &Group) -> bool {
+        let Some(checks) = &self.settings.spec.health_checks else { return false };
+        let (available, all) = (group.available(), group.list.len());
+        let panics = available * 100 < all * checks.panic_threshold as usize;
+        self.panic.turns(panics, &self.settings.name, (available, all));
+        panics
+    }
+
+    /// Whether `backend` may get requests.
+    pub fn uses(&self, backend: &Backend) -> bool {
+        let drained = self.targets.get(backend.target).is_none_or(|target| target.weight == 0);
+        let checked = self.settings.spec.health_checks.is_some();
+        !drained && (!checked || backend.is_available() || self.panics())
     }
 
     /// Records what became of a request to `backend`, and ejects it if it failed too often.
@@ -162,9 +183,12 @@ impl Backends {
             peer = peer.as_deref(),
             reason,
             ejection_time = ?time,
-            human = format!("upstream {upstream}: {} gets no requests for {time:?}: {reason}", backend.label),
+            human = format!("upstream {upstream}: {} is ejected for {time:?}: {reason}", backend.label),
             "target was ejected"
         );
+        panic::announce_end(&backend.outcomes, &backend.label, time);
+        // It may have been one too many.
+        self.panics_in(&group);
     }
 
     /// Why the last lookup of the name of target `index` failed.
@@ -179,6 +203,11 @@ impl Backends {
 }
 
 impl Group {
+    /// How many backends no check speaks against.
+    fn available(&self) -> usize {
+        self.list.iter().filter(|backend| backend.is_available()).count()
+    }
+
     /// The backends of target `index`.
     pub fn of(&self, index: usize) -> impl Iterator<Item = &Backend> {
         self.list.iter().map(|backend| &**backend).filter(move |backend| backend.target == index)

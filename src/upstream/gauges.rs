@@ -4,7 +4,9 @@ use super::backend::Backend;
 use super::backends::Backends;
 use super::breaker::Breaker;
 use super::health::TargetHealth;
-use crate::telemetry::instruments::{UPSTREAM_ACTIVE, UPSTREAM_CIRCUIT, UPSTREAM_EJECTED, UPSTREAM_HEALTHY};
+use crate::telemetry::instruments::{
+    UPSTREAM_ACTIVE, UPSTREAM_CIRCUIT, UPSTREAM_EJECTED, UPSTREAM_HEALTHY, UPSTREAM_PANIC,
+};
 use gatewright_sdk::metrics::{Attribute, Observed, number, observe};
 use std::sync::Arc;
 
@@ -29,9 +31,12 @@ pub(super) fn series(name: &str, backends: &Arc<Backends>, breaker: Option<&Arc<
             number(now.of(index).map(|backend| backend.load.active()).sum::<u64>())
         }));
     }
-    all.extend(breaker.map(Arc::clone).map(|breaker| {
-        observe(&UPSTREAM_CIRCUIT, [("gateway.upstream", name.to_owned().into())], move || flag(breaker.is_open()))
-    }));
+    let named = || [("gateway.upstream", name.to_owned().into())];
+    let panicking = Arc::clone(backends);
+    all.push(observe(&UPSTREAM_PANIC, named(), move || flag(panicking.panics())));
+    all.extend(
+        breaker.map(Arc::clone).map(|breaker| observe(&UPSTREAM_CIRCUIT, named(), move || flag(breaker.is_open()))),
+    );
     all
 }
 

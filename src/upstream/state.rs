@@ -11,6 +11,8 @@ use std::sync::Arc;
 pub struct UpstreamState {
     /// Whether its circuit breaker rejects requests because too many failed.
     pub circuit_open: bool,
+    /// Whether all targets get requests, because fewer than `panic_threshold` percent are healthy.
+    pub panic: bool,
     pub targets: Vec<TargetState>,
 }
 
@@ -23,6 +25,8 @@ pub struct TargetState {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ip: Option<Box<str>>,
     pub health: TargetHealth,
+    /// Whether it may get requests: it is healthy, or all targets are used because too few are healthy; and its weight is not 0.
+    pub gets_requests: bool,
     /// Why its last active check failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
@@ -36,17 +40,21 @@ pub struct TargetState {
 impl Upstream {
     pub fn state(&self) -> UpstreamState {
         let circuit_open = self.breaker.as_ref().is_some_and(|limited| limited.breaker.is_open());
-        let state = |backend: &Arc<Backend>| backend.state(self.backends.lookup_error(backend.target));
-        UpstreamState { circuit_open, targets: self.backends.now().list.iter().map(state).collect() }
+        let state = |backend: &Arc<Backend>| {
+            backend.state(self.backends.uses(backend), self.backends.lookup_error(backend.target))
+        };
+        let targets = self.backends.now().list.iter().map(state).collect();
+        UpstreamState { circuit_open, panic: self.backends.panics(), targets }
     }
 }
 
 impl Backend {
-    fn state(&self, lookup_error: Option<Arc<str>>) -> TargetState {
+    fn state(&self, gets_requests: bool, lookup_error: Option<Arc<str>>) -> TargetState {
         TargetState {
             address: self.label.address.clone(),
             ip: self.label.peer.clone(),
             health: self.health(),
+            gets_requests,
             last_error: self.check_error(),
             lookup_error: lookup_error.map(|error| error.to_string()),
             in_flight: self.load.active(),
