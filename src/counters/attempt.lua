@@ -34,7 +34,8 @@ for i = 1, 3 do
   end
 end
 local newly = 0
-if full > 0 and not refused[full] then
+local waits = full > 0 and levels[full] + 1 - tonumber(ARGV[14 + full]) <= tonumber(ARGV[full * 3 - 2])
+if full > 0 and not refused[full] and not waits then
   newly, refused[full] = 1, true
 end
 for i = 1, 3 do

@@ -62,6 +62,8 @@ pub struct Bucket {
 #[derive(Debug, Clone, Copy)]
 pub struct Ask {
     pub buckets: [Bucket; 3],
+    /// How many of the attempts in each bucket this gateway has not judged yet.
+    pub flying: [f64; 3],
     /// Whether the client has signed in to the account.
     pub known: bool,
     /// Whether the password was right since the gateway counts alone: the first bucket holds only what it has counted.
@@ -76,7 +78,7 @@ pub struct Told {
     pub known: bool,
     /// How many attempts each bucket holds.
     pub levels: [f64; 3],
-    /// Whether it is the first attempt that any gateway refuses since the bucket was full.
+    /// Whether it is the first attempt that any gateway refuses since the bucket was full. Those that wait for others are not refused.
     pub newly: bool,
 }
 
@@ -121,7 +123,7 @@ impl Ask {
             command.arg(burst).arg(micros(every)).arg(count);
         }
         command.arg(&names.client).arg(u8::from(self.known)).arg(u8::from(self.cleared));
-        command.arg(KNOWN.0).arg(KNOWN.1.as_millis().to_string());
+        command.arg(KNOWN.0).arg(KNOWN.1.as_millis().to_string()).arg(&self.flying);
     }
 }
 

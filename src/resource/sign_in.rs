@@ -193,6 +193,7 @@ impl SignIn {
         let Slowed { wait, newly } = match verdict {
             Verdict::Counted(counted) => return Ok(counted),
             Verdict::Refused => return Err(Problem::unavailable(1).log_reason("store")),
+            Verdict::Busy => return Err(self.busy()),
             Verdict::Slowed(slowed) => slowed,
         };
         if let Some(what) = newly {
@@ -213,17 +214,21 @@ impl SignIn {
     ) -> Result<bool, Problem> {
         let span = tracing::info_span!(target: "gatewright::resource", "verify password");
         let right = self.api.hasher.matches(caller.key, password, hash).instrument(span).await;
-        let right = right.map_err(|_| {
-            self.counting.unjudged(&attempt);
-            self.measures.busy();
-            Problem::unavailable(1).log_reason("hasher_busy")
-        })?;
+        let Ok(right) = right else {
+            self.counting.unjudged(attempt);
+            return Err(self.busy());
+        };
         let right = right && may_sign_in;
         if right {
-            self.counting.right(&attempt).await;
+            self.counting.right(attempt).await;
         } else {
             self.measures.failed();
         }
         Ok(right)
+    }
+
+    fn busy(&self) -> Problem {
+        self.measures.busy();
+        Problem::unavailable(1).log_reason("hasher_busy")
     }
 }

@@ -3,6 +3,39 @@
 use super::{PASSWORD, Site, plain};
 use serde_json::json;
 
+/// The statuses of logins that are sent at once, sorted, each with an address, an e-mail address and a password.
+pub fn at_once(site: &Site, logins: &[(&str, &str, &str)]) -> Vec<u16> {
+    let to = site.0.address;
+    let mut statuses: Vec<u16> = std::thread::scope(|scope| {
+        let logins = logins.iter().map(|(client, email, password)| {
+            let body = json!({ "email": email, "password": password }).to_string();
+            scope.spawn(move || {
+                let headers = [("x-forwarded-for", *client), ("content-type", "application/json")];
+                crate::harness::send(to, "POST", "/auth/login", &headers, &body).status
+            })
+        });
+        let all: Vec<_> = logins.collect();
+        all.into_iter().map(|login| login.join().unwrap()).collect()
+    });
+    statuses.sort_unstable();
+    statuses
+}
+
+#[test]
+fn right_passwords_at_once_are_all_accepted_and_guesses_at_once_are_not() {
+    let mut site = Site::start(&plain());
+    let ada = "ada@example.com";
+    site.sign_up(ada);
+    assert_eq!(at_once(&site, &[("10.0.0.7", ada, PASSWORD); 24]), [200; 24], "one client, one account");
+    let many: Vec<String> = (0..60).map(|number| format!("10.0.1.{number}")).collect();
+    let many: Vec<_> = many.iter().map(|client| (&**client, ada, PASSWORD)).collect();
+    assert_eq!(at_once(&site, &many), [200; 60], "more clients than guesses of the account");
+    assert!(!site.0.log().contains("sign_in_slowed"));
+    let guessed = at_once(&site, &[("10.0.0.8", ada, "guess"); 40]);
+    assert_eq!(guessed, [[401; 10].to_vec(), [429; 30].to_vec()].concat());
+    site.0.wait_for_log(|line| line["event"] == "sign_in_slowed");
+}
+
 impl Site {
     fn guess(&self, client: &str, email: &str, password: &str) -> crate::harness::Answer {
         self.from(client, "POST", "/auth/login", None, &json!({ "email": email, "password": password }))

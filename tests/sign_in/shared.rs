@@ -1,5 +1,6 @@
 //! Wrong passwords that several gateways count together, with a real redis-server.
 
+mod at_once;
 use super::{PASSWORD, Session, Site, plain, whole};
 use crate::harness::Answer;
 use crate::metrics::Scraped;
@@ -11,7 +12,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::thread::panicking;
 
 const ADA: &str = "ada@example.com";
-/// A client that guesses.
 const GUESSER: &str = "10.0.0.7";
 const STRICT: &str = "client_and_account: { burst: 3, every: 1h }";
 

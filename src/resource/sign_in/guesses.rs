@@ -4,12 +4,19 @@
 //! of accounts that do not exist count in the same way. A guesser cannot lock the owner out: a client that has signed in to an
 //! account before is not affected by the bucket of the account.
 //!
+//! Attempts that are under way fill the buckets too, so that many guesses at once are limited. They may be right: if a bucket is full
+//! only because of them, the next attempt waits for one of them to end.
+//!
 //! If several gateways count together, what their store responds is recorded here, and this process goes on from there while the
 //! store is unreachable. What it has counted alone is brought along when the store is back.
 
+mod flights;
 #[cfg(test)]
 mod tests;
 
+pub use self::flights::{Asking, Waiting};
+
+use self::flights::Tally;
 use super::limits::{Limit, Limits};
 use crate::counters::wrong_passwords::Told;
 use gatewright_sdk::ClientKey;
@@ -17,6 +24,7 @@ use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, Instant};
+use tokio::sync::Notify;
 
 /// The maximum number of entries of each kind.
 const MOST: usize = 65_536;
@@ -26,6 +34,8 @@ const MOST: usize = 65_536;
 pub struct Guesses {
     keys: RandomState,
     state: Mutex<State>,
+    /// Notified whenever an attempt ends.
+    pub ended: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -35,6 +45,12 @@ struct State {
     accounts: Buckets,
     /// Clients that have signed in to an account, and when.
     known: HashMap<u64, Instant>,
+    /// Attempts that were counted and are not judged yet.
+    flying: Tally,
+    /// Attempts that a store may have counted already.
+    asking: Tally,
+    /// Requests that wait, by client.
+    waiting: Tally,
 }
 
 type Buckets = HashMap<u64, Bucket>;
@@ -51,8 +67,8 @@ struct Bucket {
     cleared: bool,
 }
 
-/// An attempt that may be made. It counts as wrong unless [`Guesses::right`] or [`Guesses::unjudged`] is called.
-#[derive(Debug, Clone, Copy)]
+/// An attempt that may be made. It is under way until [`Guesses::right`], [`Guesses::wrong`] or [`Guesses::unjudged`] is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Attempt {
     pair: u64,
     client: u64,
@@ -66,6 +82,11 @@ impl Attempt {
     pub const fn counts(self) -> bool {
         self.counts
     }
+
+    /// The buckets in which it counts.
+    fn keys(self) -> impl Iterator<Item = u64> {
+        [self.pair, self.client].into_iter().chain(self.counts.then_some(self.account))
+    }
 }
 
 /// What this process knows about an attempt and a store does not.
@@ -73,10 +94,20 @@ impl Attempt {
 pub struct Alone {
     /// How many attempts were counted in each bucket.
     pub levels: [f64; 3],
+    /// How many of the attempts that the store has counted in each bucket are under way.
+    pub flying: [f64; 3],
     /// Whether the client has signed in to the account.
     pub known: bool,
     /// Whether the password was right.
     pub cleared: bool,
+}
+
+/// Why an attempt may not be made now.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Full {
+    /// Because of attempts that are under way.
+    Flying,
+    Slowed(Slowed),
 }
 
 /// An attempt that must wait.
@@ -89,29 +120,34 @@ pub struct Slowed {
 
 impl Guesses {
     /// Counts an attempt of `client` to sign in to `account`, before the password is checked: many at once count too.
-    pub fn attempt(&self, limits: &Limits, who: (ClientKey, &str), now: Instant) -> Result<Attempt, Slowed> {
+    pub fn attempt(&self, limits: &Limits, who: (ClientKey, &str), now: Instant) -> Result<Attempt, Full> {
         let mut attempt = self.find(who);
         let mut state = self.state.lock();
         attempt.counts = !state.known.contains_key(&attempt.pair);
-        let State { pairs, clients, accounts, .. } = &mut *state;
-        check(pairs, attempt.pair, &limits.pair, now, "client_and_account")?;
-        check(clients, attempt.client, &limits.client, now, "client")?;
+        let State { pairs, clients, accounts, flying, .. } = &mut *state;
+        let mut waits = check(pairs, (attempt.pair, flying), &limits.pair, now, "client_and_account")?;
+        waits |= check(clients, (attempt.client, flying), &limits.client, now, "client")?;
         if attempt.counts {
-            check(accounts, attempt.account, &limits.account, now, "account")?;
+            waits |= check(accounts, (attempt.account, flying), &limits.account, now, "account")?;
+        }
+        if waits {
+            return Err(Full::Flying);
         }
         fill(pairs, attempt.pair, &limits.pair, now);
         fill(clients, attempt.client, &limits.client, now);
         if attempt.counts {
             fill(accounts, attempt.account, &limits.account, now);
         }
+        flying.begin(attempt);
         Ok(attempt)
     }
 
-    /// How many keys are counted by each limit, in their order, and how many of them have no attempt left.
+    /// How many keys are counted by each limit, in their order, and how many of them have no attempt left. Attempts that are under way
+    /// may be right.
     pub fn usage(&self, limits: &Limits, now: Instant) -> [(usize, usize); 3] {
         let state = self.state.lock();
         let of = |buckets: &Buckets, limit: &Limit| {
-            let levels = || buckets.values().map(|bucket| bucket.level(limit, now));
+            let levels = || buckets.iter().map(|(key, bucket)| bucket.level(limit, now) - state.flying.of(*key));
             let full = levels().filter(|level| level + 1.0 > f64::from(limit.burst)).count();
             (levels().filter(|level| *level > 0.0).count(), full)
         };
@@ -128,26 +164,48 @@ impl Guesses {
         }
     }
 
-    /// What a store must learn before it counts an attempt.
-    pub fn alone(&self, limits: &Limits, who: (ClientKey, &str), now: Instant) -> Alone {
-        let Attempt { pair, client, account, .. } = self.find(who);
-        let state = self.state.lock();
+    /// What a store must learn before it counts an attempt, which is being asked about until an [`Asking`] of it is dropped. `None` if a
+    /// bucket would be full because of attempts that are under way.
+    pub fn ask(&self, limits: &Limits, who: (ClientKey, &str), now: Instant) -> Option<(Attempt, Alone)> {
+        let mut attempt = self.find(who);
+        let mut state = self.state.lock();
+        let known = state.known.contains_key(&attempt.pair);
+        attempt.counts = !known;
+        let State { pairs, clients, accounts, flying, asking, .. } = &mut *state;
+        let waits = |buckets: &Buckets, key: u64, limit: &Limit| {
+            let level = buckets.get(&key).map_or(0.0, |bucket| bucket.level(limit, now));
+            let is_full = level + asking.of(key) + 1.0 > f64::from(limit.burst);
+            // If it is full in any case, the store says for how long.
+            is_full && level - flying.of(key) + 1.0 <= f64::from(limit.burst)
+        };
+        if waits(pairs, attempt.pair, &limits.pair)
+            || waits(clients, attempt.client, &limits.client)
+            || (attempt.counts && waits(accounts, attempt.account, &limits.account))
+        {
+            return None;
+        }
+        asking.begin(attempt);
         let level = |buckets: &Buckets, key: u64, limit: &Limit| {
             buckets.get(&key).filter(|bucket| bucket.alone).map_or(0.0, |bucket| bucket.level(limit, now))
         };
-        Alone {
-            levels: [
-                level(&state.pairs, pair, &limits.pair),
-                level(&state.clients, client, &limits.client),
-                level(&state.accounts, account, &limits.account),
-            ],
-            known: state.known.contains_key(&pair),
-            cleared: state.pairs.get(&pair).is_some_and(|bucket| bucket.cleared),
-        }
+        let levels = [
+            level(pairs, attempt.pair, &limits.pair),
+            level(clients, attempt.client, &limits.client),
+            level(accounts, attempt.account, &limits.account),
+        ];
+        let flying = [attempt.pair, attempt.client, attempt.account].map(|key| flying.of(key));
+        let cleared = pairs.get(&attempt.pair).is_some_and(|bucket| bucket.cleared);
+        Some((attempt, Alone { levels, flying, known, cleared }))
     }
 
-    /// Records what a store has counted, and what follows for the attempt.
-    pub fn told(&self, limits: &Limits, who: (ClientKey, &str), told: Told, now: Instant) -> Result<Attempt, Slowed> {
+    /// Records what a store has counted, and what follows for the attempt. `flying` are those of which it was told.
+    pub fn told(
+        &self,
+        limits: &Limits,
+        who: (ClientKey, &str),
+        (told, flying): (Told, [f64; 3]),
+        now: Instant,
+    ) -> Result<Attempt, Full> {
         let attempt = Attempt { counts: !told.known, ..self.find(who) };
         let mut state = self.state.lock();
         if told.known {
@@ -159,16 +217,25 @@ impl Guesses {
             (clients, attempt.client, &limits.client, "client"),
             (accounts, attempt.account, &limits.account, "account"),
         ];
-        let mut slowed = None;
-        for (index, ((buckets, key, limit, what), level)) in all.into_iter().zip(told.levels).enumerate() {
+        let mut refused = None;
+        for (index, (((buckets, key, limit, what), level), flying)) in
+            all.into_iter().zip(told.levels).zip(flying).enumerate()
+        {
             let full = told.full == Some(index);
-            let newly = record(buckets, key, limit, now, (level, full));
+            let over = (level + 1.0 - f64::from(limit.burst)).max(0.0);
+            let waits = full && over <= flying;
+            let newly = record(buckets, key, limit, now, (level, full && !waits));
             if full {
-                let wait = limit.every.mul_f64((level + 1.0 - f64::from(limit.burst)).max(0.0));
-                slowed = Some(Slowed { wait, newly: (newly && told.newly).then_some(what) });
+                let wait = limit.every.mul_f64(over);
+                let slowed = Slowed { wait, newly: (newly && told.newly).then_some(what) };
+                refused = Some(if waits { Full::Flying } else { Full::Slowed(slowed) });
             }
         }
-        slowed.map_or(Ok(attempt), Err)
+        if let Some(refused) = refused {
+            return Err(refused);
+        }
+        state.flying.begin(attempt);
+        Ok(attempt)
     }
 
     /// The store of an attempt with the right password does not know of it: the next one brings it along.
@@ -180,25 +247,44 @@ impl Guesses {
 
     /// The password was right. Others from the same client still count: its own account is no way to try more of others.
     pub fn right(&self, limits: &Limits, attempt: Attempt, now: Instant) {
-        self.unjudged(limits, attempt, now);
         let mut state = self.state.lock();
-        state.pairs.remove(&attempt.pair);
+        state.take_back(limits, attempt, now);
+        // Those that are under way may be wrong.
+        let flying = state.flying.of(attempt.pair);
+        if let Some(bucket) = state.pairs.get_mut(&attempt.pair).filter(|_| flying > 0.0) {
+            (bucket.level, bucket.at, bucket.refused) = (bucket.level(&limits.pair, now).min(flying), now, false);
+        } else {
+            state.pairs.remove(&attempt.pair);
+        }
         state.knows(attempt.pair, now);
+        drop(state);
+        self.ended.notify_waiters();
+    }
+
+    /// The password was wrong, or no one waits for the outcome any more: the attempt counts.
+    pub fn wrong(&self, attempt: Attempt) {
+        self.state.lock().flying.end(attempt);
+        self.ended.notify_waiters();
     }
 
     /// The password was not checked after all.
     pub fn unjudged(&self, limits: &Limits, attempt: Attempt, now: Instant) {
-        let mut state = self.state.lock();
-        let State { pairs, clients, accounts, .. } = &mut *state;
-        empty(pairs, attempt.pair, &limits.pair, now);
-        empty(clients, attempt.client, &limits.client, now);
-        if attempt.counts {
-            empty(accounts, attempt.account, &limits.account, now);
-        }
+        self.state.lock().take_back(limits, attempt, now);
+        self.ended.notify_waiters();
     }
 }
 
 impl State {
+    /// An attempt has ended, and does not count.
+    fn take_back(&mut self, limits: &Limits, attempt: Attempt, now: Instant) {
+        self.flying.end(attempt);
+        empty(&mut self.pairs, attempt.pair, &limits.pair, now);
+        empty(&mut self.clients, attempt.client, &limits.client, now);
+        if attempt.counts {
+            empty(&mut self.accounts, attempt.account, &limits.account, now);
+        }
+    }
+
     /// Remembers that a client has signed in to an account.
     fn knows(&mut self, pair: u64, now: Instant) {
         if self.known.len() >= MOST && !self.known.contains_key(&pair) {
@@ -222,17 +308,24 @@ impl Bucket {
     }
 }
 
-fn check(buckets: &mut Buckets, key: u64, limit: &Limit, now: Instant, what: &'static str) -> Result<(), Slowed> {
-    let Some(bucket) = buckets.get_mut(&key) else { return Ok(()) };
+/// Whether a bucket has no room because of attempts that are under way. If it would have none without them, the attempt is slowed.
+fn check(
+    buckets: &mut Buckets,
+    (key, flying): (u64, &Tally),
+    limit: &Limit,
+    now: Instant,
+    what: &'static str,
+) -> Result<bool, Full> {
+    let Some(bucket) = buckets.get_mut(&key) else { return Ok(false) };
     let over = bucket.level(limit, now) + 1.0 - f64::from(limit.burst);
-    if over <= 0.0 {
-        bucket.refused = false;
-        return Ok(());
+    if over <= flying.of(key) {
+        bucket.refused &= over > 0.0;
+        return Ok(over > 0.0);
     }
     let newly = !std::mem::replace(&mut bucket.refused, true);
     // A store that has lost its data learns of it.
     bucket.alone = true;
-    Err(Slowed { wait: limit.every.mul_f64(over), newly: newly.then_some(what) })
+    Err(Full::Slowed(Slowed { wait: limit.every.mul_f64(over), newly: newly.then_some(what) }))
 }
 
 /// The bucket of `key`, made if there is none.

@@ -21,7 +21,13 @@ pub(super) async fn answer(desk: Arc<SignIn>, request: Request) -> Result<Respon
         return Err(wrong(&desk, "unknown_account"));
     };
     let attempt = desk.attempt(caller, &desk.folded(&identity)).await?;
-    let found = desk.find(identity).await.inspect_err(|_| desk.counting.unjudged(&attempt))?;
+    let found = match desk.find(identity).await {
+        Ok(found) => found,
+        Err(problem) => {
+            desk.counting.unjudged(attempt);
+            return Err(problem);
+        }
+    };
     let (hash, may_sign_in) = found.as_ref().map_or((None, false), |found| (found.hash.clone(), found.may_sign_in));
     if !desk.is_right((caller, attempt), given, (hash, may_sign_in)).await? {
         return Err(wrong(
