@@ -15,10 +15,10 @@ use crate::path::Spelling;
 use crate::server::{Admitted, Application, Arrival, admit};
 use crate::terms::RequestTerms;
 use crate::tunnel;
-use gatewright_sdk::{Facts, HttpService, Problem, Reply, Request, Secret};
-use http::HeaderValue;
+use gatewright_sdk::{Facts, HttpService, Problem, Reply, Request, Response, Secret};
 use http::header::CONNECTION;
 use http::request::Parts;
+use http::{HeaderValue, StatusCode};
 use hyper::body::Incoming;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,6 +41,7 @@ impl Application for Gateway {
         let body_bytes = |head: &Parts, spelling| snapshot.body_bytes(listener, head, spelling);
         let (client, admitted) = admit(&arrival, &listener.terms, request, body_bytes);
         let exchange = match admitted {
+            Ok(Admitted { request, .. }) if arrival.outdated => snapshot.refuse(listener, client, request, outdated()),
             Ok(Admitted { request, spelling }) => match self.health(&snapshot, &request, spelling) {
                 Some(health) => snapshot.call_health(listener, client, request, health),
                 None => snapshot.call(listener, (client, arrival.certificate), request, spelling),
@@ -136,6 +137,15 @@ impl Application for AdminGateway {
         };
         exchange.for_tunnel(tunnel)
     }
+}
+
+/// The response when an edit demands another certificate of the client than the one of its connection. Clients may repeat the request on
+/// another connection (RFC 9110 section 15.5.20).
+#[cold]
+fn outdated() -> Response {
+    let message = "This connection was made before the accepted client certificates changed: connect again";
+    let problem = Problem::new(StatusCode::MISDIRECTED_REQUEST, "misdirected_request", message);
+    problem.log_reason("client_certificates_changed").into()
 }
 
 /// The response when an edit removed the address while the request was in flight.

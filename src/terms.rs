@@ -8,6 +8,7 @@ use gatewright_sdk::fields::spelling;
 use gatewright_sdk::{ByteSize, ClientAddress, HumanDuration};
 use http::HeaderName;
 use ipnet::IpNet;
+use rustls::pki_types::CertificateDer;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -128,6 +129,16 @@ impl ConnectionTerms {
             connections_per_client: limits.connections_per_client,
             tls: None,
         }
+    }
+
+    /// What a handshake establishes. `None`: there is none.
+    pub fn trust(&self) -> Option<&str> {
+        self.tls.as_ref().map(ServerTls::trust)
+    }
+
+    /// Whether these terms allow a connection whose client has presented these certificates.
+    pub fn accept(&self, presented: &[CertificateDer<'_>]) -> bool {
+        self.tls.as_ref().is_none_or(|tls| tls.accepts(presented))
     }
 
     /// The terms of a listener, with its TLS.

@@ -253,7 +253,7 @@ pub fn connect(to: SocketAddr) -> TcpStream {
 }
 
 /// Reads one response from a connection that stays open. `None` if it was closed instead.
-pub fn read_answer(stream: &mut TcpStream) -> Option<Answer> {
+pub fn read_answer(stream: &mut impl Read) -> Option<Answer> {
     let mut bytes = Vec::new();
     let mut byte = [0];
     while !bytes.ends_with(b"\r\n\r\n") {

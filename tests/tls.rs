@@ -1,11 +1,12 @@
 //! TLS of listeners, as curl and openssl see it.
 
 mod addresses;
+mod trust;
 
 use crate::harness::{Gateway, HEAD, command, head_of};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -67,12 +68,25 @@ fn handshake(gateway: &Gateway, arguments: &[&str]) -> String {
 
 /// An open connection for requests.
 fn connection(address: SocketAddr, ca: &Path) -> StreamOwned<ClientConnection, TcpStream> {
+    connection_as(address, ca, None)
+}
+
+/// An open connection of a client with a certificate and its key.
+fn connection_as(
+    address: SocketAddr,
+    ca: &Path,
+    client: Option<&(CertificateDer<'static>, PrivateKeyDer<'static>)>,
+) -> StreamOwned<ClientConnection, TcpStream> {
     let mut roots = RootCertStore::empty();
     let pem = std::fs::read(ca).unwrap();
     roots.add(CertificateDer::from_pem_slice(&pem).unwrap()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = config.with_root_certificates(roots).with_no_client_auth();
+    let config = config.with_root_certificates(roots);
+    let config = match client {
+        None => config.with_no_client_auth(),
+        Some((own, key)) => config.with_client_auth_cert(vec![own.clone()], key.clone_key()).unwrap(),
+    };
     let name = ServerName::try_from("127.0.0.1").unwrap();
     let client = ClientConnection::new(Arc::new(config), name).unwrap();
     let stream = TcpStream::connect(address).unwrap();

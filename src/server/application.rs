@@ -28,6 +28,8 @@ pub struct Arrival {
     pub tls: bool,
     /// The verified certificate of the client.
     pub certificate: Option<Arc<ClientCertificate>>,
+    /// Whether an edit demands another certificate of the client, so that the connection must not be used any more.
+    pub outdated: bool,
     /// What becomes of the request's body, if that matters.
     pub rest: Option<Arc<Rest>>,
 }

@@ -56,14 +56,15 @@ pub(super) async fn serve<A: Application>(
     seat: Seat,
 ) {
     let Ok(stream) = TcpStream::from_std(stream) else { return };
-    let terms = listening.terms();
-    let deadlines = Deadlines::new(listening, seat.clock(), terms.times);
+    let (handshakes, terms) = (listening.handshakes(), listening.terms());
+    let deadlines = Deadlines::new((listening, handshakes), seat.clock(), terms.times);
     seat.watch(&deadlines);
-    let (mut http1, mut http2) = (terms.http1, terms.http2);
+    let (mut http1, mut http2, mut presented) = (terms.http1, terms.http2, None);
     let io = match &terms.tls {
         None => Io::Left(stream),
         Some(tls) => match handshake::perform(tls, stream, &deadlines).await {
-            Ok(Encrypted { io, http2: negotiated, certificate }) => {
+            Ok(Encrypted { io, http2: negotiated, certificate, chain }) => {
+                presented = chain;
                 if let Some(is_http2) = negotiated {
                     (http1, http2) = (!is_http2, is_http2);
                 }
@@ -74,7 +75,7 @@ pub(super) async fn serve<A: Application>(
         },
     };
     let mut socket = Socket::new(io, Arc::clone(&deadlines), permit);
-    let front = Front { application, arrival, deadlines: Arc::clone(&deadlines) };
+    let front = Front { application, arrival, presented, deadlines: Arc::clone(&deadlines) };
     let multiplexed = match http2 {
         false => false,
         true => match find_protocol(&mut socket, &deadlines).await {
@@ -247,8 +248,10 @@ async fn run(mut connection: impl Serve, deadlines: &Deadlines) -> hyper::Result
         if served.is_pending() && deadlines.ending() >= Ending::Close {
             return Poll::Ready(Ok(()));
         }
-        let last = if connection.ends_early() { Stage::Closing } else { Stage::Draining };
-        let end = deadlines.ending() == Ending::Retire || (stage >= last && deadlines.is_used());
+        let early = connection.ends_early();
+        let last = if early { Stage::Closing } else { Stage::Draining };
+        let closing = stage >= last || (early && deadlines.is_outdated());
+        let end = deadlines.ending() == Ending::Retire || (closing && deadlines.is_used());
         if served.is_pending() && !ending && end {
             ending = true;
             connection.end();

@@ -58,6 +58,8 @@ const HANDSHAKE_MOMENT: u64 = 1_000;
 /// plain loads and stores are enough.
 pub(super) struct Deadlines {
     pub(super) listening: Arc<Listening>,
+    /// What [`Listening::handshakes`] was when it was accepted.
+    handshakes: u32,
     pub(super) waker: AtomicWaker,
     clock: Arc<Clock>,
     times: Times,
@@ -85,10 +87,11 @@ pub(super) struct Deadlines {
 }
 
 impl Deadlines {
-    pub(super) fn new(listening: Arc<Listening>, clock: Arc<Clock>, times: Times) -> Arc<Self> {
+    pub(super) fn new((listening, handshakes): (Arc<Listening>, u32), clock: Arc<Clock>, times: Times) -> Arc<Self> {
         let now = clock.tick();
         Arc::new(Self {
             listening,
+            handshakes,
             waker: AtomicWaker::new(),
             times,
             phase: AtomicU8::new(Phase::Head as u8),
@@ -261,6 +264,11 @@ impl Deadlines {
     /// Counts this connection as closed early.
     pub(super) fn count(&self, reason: Closed) {
         self.listening.counts.add(reason);
+    }
+
+    /// Whether its listener establishes something else in the handshake by now, so that the client must connect anew.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.listening.handshakes() != self.handshakes
     }
 
     /// Whether the listener cuts its connections now.

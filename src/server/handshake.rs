@@ -6,6 +6,7 @@ use super::lingering::close_politely;
 use super::stream::Io;
 use crate::tls::server::ServerTls;
 use gatewright_sdk::ClientCertificate;
+use rustls::pki_types::CertificateDer;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -28,6 +29,8 @@ pub(super) struct Encrypted {
     pub(super) http2: Option<bool>,
     /// The verified certificate of the client.
     pub(super) certificate: Option<Arc<ClientCertificate>>,
+    /// It and those of its issuers, as they were presented.
+    pub(super) chain: Option<Arc<[CertificateDer<'static>]>>,
 }
 
 /// Performs the handshake. An error is the reason for closing the connection, if there is one. Boxed, because it is
@@ -74,7 +77,8 @@ async fn handshake(tls: &ServerTls, stream: TcpStream) -> Result<Encrypted, Opti
             let connection = stream.get_ref().1;
             let http2 = connection.alpn_protocol().map(|protocol| protocol == b"h2");
             let certificate = connection.peer_certificates().and_then(|chain| tls.client_certificate(chain.first()?));
-            Ok(Encrypted { io: Io::Right(Box::new(stream)), http2, certificate })
+            let chain = connection.peer_certificates().map(Arc::from);
+            Ok(Encrypted { io: Io::Right(Box::new(stream)), http2, certificate, chain })
         }
         Err((_, mut stream)) => {
             // Closing at once might discard the alert that names the reason.

@@ -126,9 +126,11 @@ impl Acceptor {
         self.listening.connections.accepted()
     }
 
-    /// Sets the terms of new connections; open ones keep theirs.
+    /// Sets the terms of new connections; open ones keep theirs. If their handshake no longer suffices, they are told to close.
     pub fn update(&self, terms: ConnectionTerms) {
-        self.listening.set_terms(terms);
+        if self.listening.set_terms(terms) {
+            self.workers.stage_changed();
+        }
         // A higher limit may allow another connection at once.
         self.listening.connections.limit().freed.notify_waiters();
     }
@@ -250,7 +252,7 @@ impl<A: Application> AcceptLoop<A> {
             return self.listening.counts.add(Closed::ClientLimit);
         };
         let (application, listening) = (Arc::clone(&self.application), Arc::clone(&self.listening));
-        let arrival = Arrival { listener: self.id, peer, tls: false, certificate: None, rest: None };
+        let arrival = Arrival { listener: self.id, peer, tls: false, certificate: None, rest: None, outdated: false };
         let Some(worker) = self.choose() else { return };
         let seat = worker.seat();
         worker.handle().spawn(connection::serve(application, arrival, stream, permit, listening, seat));

@@ -5,7 +5,7 @@ use super::connection_limit::Connections;
 use crate::net::BoundSocket;
 use crate::terms::ConnectionTerms;
 use parking_lot::RwLock;
-use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Weak};
 use tokio_util::sync::CancellationToken;
 
@@ -39,6 +39,8 @@ pub(super) struct Listening {
     /// The terms of new connections.
     terms: RwLock<Arc<ConnectionTerms>>,
     stage: AtomicU8,
+    /// How often an edit has changed what the handshake establishes.
+    handshakes: AtomicU32,
     pub(super) connections: Arc<Connections>,
     pub(super) counts: ClosedCounts,
     /// Tells the accepting task to end.
@@ -53,6 +55,7 @@ impl Listening {
         Self {
             terms: RwLock::new(Arc::new(terms)),
             stage: AtomicU8::new(Stage::Open as u8),
+            handshakes: AtomicU32::new(0),
             connections: Arc::new(connections),
             counts: ClosedCounts::default(),
             stop: CancellationToken::new(),
@@ -66,7 +69,7 @@ impl Listening {
     }
 
     pub(super) fn stage(&self) -> Stage {
-        match self.stage.load(Relaxed) {
+        match self.stage.load(Ordering::Relaxed) {
             0 => Stage::Open,
             1 => Stage::Closing,
             2 => Stage::Draining,
@@ -74,13 +77,24 @@ impl Listening {
         }
     }
 
-    pub(super) fn set_terms(&self, terms: ConnectionTerms) {
-        *self.terms.write() = Arc::new(terms);
+    /// Sets the terms of new connections. Returns whether open ones are outdated from now on, because their clients must connect anew.
+    pub(super) fn set_terms(&self, terms: ConnectionTerms) -> bool {
+        let before = std::mem::replace(&mut *self.terms.write(), Arc::new(terms));
+        let outdated = before.trust() != self.terms().trust();
+        if outdated {
+            self.handshakes.fetch_add(1, Ordering::Release);
+        }
+        outdated
+    }
+
+    /// Read it before [`Self::terms`]; with another value later, a connection is outdated.
+    pub(super) fn handshakes(&self) -> u32 {
+        self.handshakes.load(Ordering::Acquire)
     }
 
     /// Moves to `stage`, unless already in a later one.
     pub(super) fn set_stage(&self, stage: Stage) {
-        self.stage.fetch_max(stage as u8, Relaxed);
+        self.stage.fetch_max(stage as u8, Ordering::Relaxed);
         if stage >= Stage::Draining {
             self.stop.cancel();
         }

@@ -13,6 +13,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HeaderValue};
 use http::{Method, Request, StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
+use rustls::pki_types::CertificateDer;
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
@@ -23,6 +24,8 @@ use std::task::{Context, Poll, ready};
 pub(super) struct Front<A> {
     pub(super) application: Arc<A>,
     pub(super) arrival: Arrival,
+    /// The certificates that the client has presented.
+    pub(super) presented: Option<Arc<[CertificateDer<'static>]>>,
     pub(super) deadlines: Arc<Deadlines>,
 }
 
@@ -43,7 +46,10 @@ impl<A: Application> hyper::service::Service<Request<Incoming>> for Front<A> {
         let rest = (with_body && request.version() != Version::HTTP_2)
             .then(|| Arc::new(Rest::new(request.body().size_hint().exact())));
         let withheld = rest.is_some() && request.headers().contains_key(EXPECT);
-        let answer = self.application.call(Arrival { rest: rest.clone(), ..self.arrival.clone() }, request);
+        let outdated = self.deadlines.is_outdated()
+            && !self.deadlines.listening.terms().accept(self.presented.as_deref().unwrap_or_default());
+        let arrival = Arrival { rest: rest.clone(), outdated, ..self.arrival.clone() };
+        let answer = self.application.call(arrival, request);
         Responding {
             answer,
             rest: rest.map(|rest| (rest, withheld)),
@@ -114,7 +120,8 @@ impl<F: Future<Output = Response> + Unpin> Future for Responding<F> {
                 deadlines.upgrade();
             } else if self.switching
                 || !complete
-                || (deadlines.listening.stage() != Stage::Open && !deadlines.is_multiplexed())
+                || ((deadlines.listening.stage() != Stage::Open || deadlines.is_outdated())
+                    && !deadlines.is_multiplexed())
             {
                 // What follows a refused request for another protocol may be in that protocol.
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

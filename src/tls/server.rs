@@ -6,7 +6,7 @@ use crate::tls::trust::fingerprint;
 use crate::tls::{pem, provider};
 use gatewright_sdk::{ClientCertificate, Code, Fault, Files, Keep};
 use rustls::crypto::aws_lc_rs::Ticketer;
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, NoClientAuth, ProducesTickets, ResolvesServerCert, WebPkiClientVerifier};
 use rustls::sign::CertifiedKey;
@@ -23,6 +23,8 @@ pub struct ServerTls {
     config: Arc<ServerConfig>,
     /// Keeps the keys of session tickets from one configuration to the next.
     _tickets: Arc<Tickets>,
+    verifier: Arc<dyn ClientCertVerifier>,
+    trust: Arc<str>,
     fingerprint: Arc<str>,
 }
 
@@ -32,8 +34,11 @@ struct Tickets(Option<Arc<dyn ProducesTickets>>);
 /// TLS of a listener, validated.
 pub struct Compiled {
     config: ServerConfig,
+    verifier: Arc<dyn ClientCertVerifier>,
     /// The settings that a resumed session depends on: it skips the verification of the client.
     verified: String,
+    /// These, and what else an open connection was promised.
+    trust: Arc<str>,
     /// When each certificate is valid, by the path of its setting relative to `tls`.
     pub dates: Vec<(String, String, Validity)>,
     /// The SHA-256 of the first certificate, in hex.
@@ -74,9 +79,11 @@ pub fn compile(settings: &Tls, protocols: &[Protocol], files: &dyn Files) -> Res
         .map_err(|error| vec![Fault::new("", error.to_string()).code(Code::TLS_FILE)])?;
     let first = keys.first().and_then(|key| key.cert.first());
     let fingerprint = first.map(|first| fingerprint(first)).unwrap_or_default().into();
-    let mut config = builder.with_client_cert_verifier(verifier).with_cert_resolver(Arc::new(Certificates::new(keys)));
+    let mut config =
+        builder.with_client_cert_verifier(Arc::clone(&verifier)).with_cert_resolver(Arc::new(Certificates::new(keys)));
     config.alpn_protocols = alpn(protocols);
-    Ok(Compiled { config, verified, dates, fingerprint })
+    let trust = format!("{verified} {:?}", settings.min_version).into();
+    Ok(Compiled { config, verifier, verified, trust, dates, fingerprint })
 }
 
 /// The same for HTTP/1.1 with one certificate, whose faults have the names of its settings as their paths.
@@ -139,7 +146,13 @@ impl Compiled {
             keep.get_or_make(&format!("tls tickets {listener} {}", self.verified), || Tickets(Ticketer::new().ok()));
         let mut config = self.config.clone();
         config.ticketer.clone_from(tickets.0.as_ref().unwrap_or(&self.config.ticketer));
-        ServerTls { config: Arc::new(config), _tickets: tickets, fingerprint: Arc::clone(&self.fingerprint) }
+        ServerTls {
+            config: Arc::new(config),
+            _tickets: tickets,
+            verifier: Arc::clone(&self.verifier),
+            trust: Arc::clone(&self.trust),
+            fingerprint: Arc::clone(&self.fingerprint),
+        }
     }
 }
 
@@ -151,6 +164,22 @@ impl ServerTls {
     /// The SHA-256 of the certificate for clients that name no host, in hex.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// What a handshake establishes about the client, apart from the certificates of the listener: with another text, open connections
+    /// need a new one.
+    pub fn trust(&self) -> &str {
+        &self.trust
+    }
+
+    /// Whether a handshake would accept a client that presented these certificates in an earlier one.
+    pub fn accepts(&self, presented: &[CertificateDer<'_>]) -> bool {
+        match presented.split_first() {
+            None => !self.verifier.client_auth_mandatory(),
+            // The certificate is not asked for.
+            Some(_) if !self.verifier.offer_client_auth() => true,
+            Some((own, issuers)) => self.verifier.verify_client_cert(own, issuers, UnixTime::now()).is_ok(),
+        }
     }
 
     /// The certificate that a client presented, which was verified in the handshake.
