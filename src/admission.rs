@@ -154,7 +154,9 @@ fn authority(uri: &Uri, headers: &HeaderMap, version: Version) -> Checked {
 fn is_dropped(field: &HeaderName, terms: &RequestTerms, trusted: bool) -> bool {
     let name = field.as_str().as_bytes();
     let spoken_by_proxies = match name.first() {
-        Some(b'x') => name.starts_with(b"x-forwarded-") || name == b"x-real-ip" || name == b"x-original-url",
+        Some(b'x') => {
+            name.starts_with(b"x-forwarded-") || [&b"x-real-ip"[..], b"x-original-url", b"x-mirrored"].contains(&name)
+        }
         Some(b'f') if name == b"forwarded" => return true,
         // RFC 9440 section 4.
         Some(b'c') => name == b"client-cert" || name == b"client-cert-chain",
@@ -271,6 +273,7 @@ mod tests {
             "x-real-ip",
             "forwarded",
             "x-original-url",
+            "x-mirrored",
             "client-cert",
             "client-cert-chain",
         ];
@@ -279,7 +282,7 @@ mod tests {
         assert_eq!((status, parts.headers.len()), (200, 2), "{:?}", parts.headers);
         let (mut parts, ()) = spoofed().body(()).unwrap().into_parts();
         head(&mut parts, &RequestTerms::default(), true).unwrap();
-        assert_eq!(parts.headers.len(), 8, "a trusted proxy may say all but `forwarded` and what has an underscore");
+        assert_eq!(parts.headers.len(), 9, "a trusted proxy may say all but `forwarded` and what has an underscore");
         assert!(!parts.headers.contains_key("forwarded"));
     }
 
