@@ -16,11 +16,14 @@ pub struct Limits {
     pub patience: Duration,
 }
 
-/// Counts requests. It is kept across reloads; the limits come with each request, so an edit of a limit loses no count.
+/// Counts requests. It is kept across reloads; the limits come with each request, so an edit of a limit loses no count. Those that wait
+/// are told of the edit.
 #[derive(Default)]
 pub struct Gate {
     requests: AtomicU32,
     waiting: AtomicU32,
+    /// The maximum number of requests in progress after the last edit. 0 if there was none.
+    edited: AtomicU32,
     /// Notified when a request ends.
     freed: Notify,
 }
@@ -29,6 +32,18 @@ pub struct Gate {
 pub struct Permit(Arc<Gate>);
 
 impl Gate {
+    /// Applies an edit to the requests that wait. `None`: there is no limit any more.
+    pub fn edit(&self, requests: Option<u32>) {
+        self.edited.store(requests.unwrap_or(u32::MAX), Relaxed);
+        self.freed.notify_one();
+    }
+
+    /// `limits` with the maximum after the last edit.
+    fn edited(&self, limits: &Limits) -> Limits {
+        let edited = self.edited.load(Relaxed);
+        Limits { requests: if edited == 0 { limits.requests } else { edited }, ..*limits }
+    }
+
     /// Admits a request at once, unless too many are in progress or others wait.
     pub fn try_enter(self: &Arc<Self>, limits: &Limits) -> Option<Permit> {
         if self.waiting.load(Relaxed) > 0 { None } else { self.count_in(limits) }
@@ -50,15 +65,15 @@ impl Gate {
         let admitted = async {
             loop {
                 let freed = self.freed.notified();
-                if let Some(permit) = self.count_in(limits) {
+                if let Some(permit) = self.count_in(&self.edited(limits)) {
                     return permit;
                 }
                 freed.await;
             }
         };
         let permit = tokio::time::timeout(limits.patience, admitted).await.ok()?;
-        // Several requests may have ended before those that wait were listening.
-        if self.requests.load(Relaxed) < limits.requests {
+        // Several requests may have ended before those that wait were listening, or there may be room for several since an edit.
+        if self.requests.load(Relaxed) < self.edited(limits).requests {
             self.freed.notify_one();
         }
         Some(permit)
@@ -107,6 +122,28 @@ mod tests {
         drop(second);
         assert!(gate.enter(&limits).await.is_some());
         assert_eq!((gate.requests.load(Relaxed), gate.waiting.load(Relaxed)), (0, 0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_edit_admits_the_requests_that_wait() {
+        let limits = Limits { requests: 1, queue: 9, patience: Duration::from_secs(9) };
+        let gate = Arc::new(Gate::default());
+        let (held, began) = (gate.enter(&limits).await.unwrap(), tokio::time::Instant::now());
+        let edits = async {
+            tokio::task::yield_now().await;
+            gate.edit(Some(3));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            assert_eq!((gate.requests.load(Relaxed), gate.waiting.load(Relaxed)), (3, 2), "two more");
+            gate.edit(None);
+        };
+        let waiting = futures_util::future::join_all((0..4).map(|_| gate.enter(&limits)));
+        let (admitted, ()) = tokio::join!(waiting, edits);
+        assert_eq!(admitted.iter().flatten().count(), 4);
+        assert_eq!(began.elapsed(), Duration::from_secs(1), "the last ones at the second edit");
+        drop((admitted, held));
+        gate.edit(Some(1));
+        let held = gate.enter(&limits).await;
+        assert!(held.is_some() && gate.enter(&limits).await.is_none(), "the limit is back");
     }
 
     #[tokio::test]

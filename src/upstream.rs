@@ -36,6 +36,7 @@ mod upgrade;
 mod upload;
 mod window;
 
+use crate::concurrency::Gate;
 use crate::config::document::dns::Dns;
 use crate::config::document::server_url::ServerUrl;
 use crate::config::document::upgrade::UpgradeProtocol;
@@ -148,6 +149,11 @@ pub struct Upstream {
 }
 
 impl Upstream {
+    /// What counts its requests, and their limit.
+    pub fn limited(&self) -> Option<(&Arc<Gate>, Option<u32>)> {
+        self.breaker.as_ref().map(|limited| (limited.breaker.gate(), limited.limits.max_requests))
+    }
+
     /// The hash of the request's key.
     fn hash(&self, request: &Request) -> Option<u64> {
         let facts = || Facts::of(request);

@@ -11,7 +11,7 @@ use crate::engine::certificates::{UsedCertificate, UsedCertificates};
 use crate::engine::chain::InstallContext;
 use crate::engine::compile::{Compiled, CompiledRoute, Entry, Parts};
 use crate::engine::faults::Faults;
-use crate::engine::limited;
+use crate::engine::limited::{self, Limited};
 use crate::engine::lookups::{self, Tables};
 use crate::engine::measure::Alive;
 use crate::engine::openapi::Descriptions;
@@ -79,7 +79,7 @@ pub fn install(
         descriptions,
         generation,
     };
-    let mut chains = Vec::with_capacity(parts.routes.len());
+    let (mut chains, mut limited) = (Vec::with_capacity(parts.routes.len()), Vec::new());
     for route in &parts.routes {
         // Every named resource and upstream exists, because the document has no errors.
         let target = route.target.install(&installed).unwrap_or_else(nowhere);
@@ -89,7 +89,9 @@ pub fn install(
             let list = parts.plugins.on_rejections(&route.steps.list);
             parts.plugins.install(&list, &route.name, &unprobed, limited::overloaded(), &mut faults)
         };
-        chains.push(limited::route(&route.name, route.limits.as_deref(), keep, chain, &mut refused));
+        let (chain, limit) = limited::route(&route.name, route.limits.as_deref(), keep, chain, &mut refused);
+        limited.extend(limit);
+        chains.push(chain);
     }
     let targets: Vec<Arc<str>> = plan.routes.iter().map(|route| route.target.label().into()).collect();
     let mut routes = Vec::with_capacity(parts.entries.len());
@@ -106,7 +108,8 @@ pub fn install(
         request_ids.push(Arc::clone(&compiled.steps.request_ids));
     }
     let folder = sources.absolute_folder();
-    let listeners = listeners((document, folder), &parts, &request_ids, &context, &mut faults);
+    let (listeners, of_listeners) = listeners((document, folder), &parts, &request_ids, &context, &mut faults);
+    limited.extend(of_listeners);
     if faults.found.has_errors() {
         return Err(faults.found);
     }
@@ -139,6 +142,7 @@ pub fn install(
         listeners,
         admin,
         former: Vec::new(),
+        limited,
         certificates,
         router: parts.router,
         guesses: parts.models.iter().map(|(_, model)| sign_in::guesses(model, keep)).collect(),
@@ -176,12 +180,12 @@ fn listeners(
     request_ids: &[Arc<[http::HeaderName]>],
     context: &InstallContext<'_>,
     faults: &mut Faults<'_>,
-) -> Vec<Listener> {
+) -> (Vec<Listener>, Vec<Limited>) {
     let plugins = &parts.plugins;
     // These responses are not observed, or there is nothing to report.
     let unprobed = InstallContext { probes: false, ..*context };
     let asserted = AssertedFields::new(plugins.asserted_fields());
-    let mut listeners = Vec::new();
+    let (mut listeners, mut limited) = (Vec::new(), Vec::new());
     for (index, (((name, spec), steps), tls)) in
         document.listeners.iter().zip(&parts.listeners).zip(&parts.tls).enumerate()
     {
@@ -189,7 +193,8 @@ fn listeners(
         let chain = plugins.install(list, name, context, dispatch(), faults);
         let health = plugins.install(&plugins.without_guards(list), name, &unprobed, dispatch(), faults);
         let refused = plugins.install(&plugins.on_rejections(list), name, &unprobed, dispatch(), faults);
-        let chain = limited::listener(name, &spec.limits, context.keep, chain, &refused);
+        let (chain, limit) = limited::listener(name, &spec.limits, context.keep, chain, &refused);
+        limited.extend(limit);
         let options = Options { shared: spec.share_address, mode: spec.socket_mode.unwrap_or(SocketMode::GROUP) };
         let kept = |role, address: ListenAddress| ListeningSocket::kept(role, name, address, options, context.keep);
         let socket = kept(Role::Listener, spec.address.below(folder));
@@ -211,7 +216,7 @@ fn listeners(
             allowed: spec.paths.allowed(),
         });
     }
-    listeners
+    (listeners, limited)
 }
 
 /// The innermost service of a listener's chain. It was chosen before the chain ran.

@@ -17,6 +17,9 @@ fn limits(concurrency: Option<u32>, queue: Option<u32>, timeout: Option<HumanDur
     concurrency.map(|requests| Limits { requests, queue: queue.unwrap_or(0), patience })
 }
 
+/// What counts the requests of a listener or route, and its limit.
+pub type Limited = (Arc<Gate>, u32);
+
 /// `chain` within the limits of the listener `name`. `refused` serves the requests beyond them.
 pub fn listener(
     name: &str,
@@ -24,14 +27,15 @@ pub fn listener(
     keep: &Keep,
     chain: HttpService,
     refused: &HttpService,
-) -> HttpService {
-    let Some(limits) = limits(spec.concurrency, spec.queue, spec.queue_timeout) else { return chain };
+) -> (HttpService, Option<Limited>) {
+    let Some(limits) = limits(spec.concurrency, spec.queue, spec.queue_timeout) else { return (chain, None) };
     let (refused, overloaded) = (refused.clone(), overloaded());
     let refuse = move |mut request: Request| {
         Facts::of_mut(&mut request).answering = Some(overloaded.clone());
         refused.call(request)
     };
-    within(limits, keep.get_or_make(&format!("concurrency of listener {name}"), Gate::default), chain, refuse)
+    let gate = keep.get_or_make(&format!("concurrency of listener {name}"), Gate::default);
+    (within(limits, Arc::clone(&gate), chain, refuse), Some((gate, limits.requests)))
 }
 
 /// `chain` within the limits of the route `name`. `refused` makes what serves the requests beyond them.
@@ -41,12 +45,13 @@ pub fn route(
     keep: &Keep,
     chain: HttpService,
     refused: &mut dyn FnMut() -> HttpService,
-) -> HttpService {
+) -> (HttpService, Option<Limited>) {
     let limits = spec.and_then(|spec| limits(spec.concurrency, spec.queue, spec.queue_timeout));
-    let Some(limits) = limits else { return chain };
+    let Some(limits) = limits else { return (chain, None) };
     let refused = refused();
     let refuse = move |request| refused.call(request);
-    within(limits, keep.get_or_make(&format!("concurrency of route {name}"), Gate::default), chain, refuse)
+    let gate = keep.get_or_make(&format!("concurrency of route {name}"), Gate::default);
+    (within(limits, Arc::clone(&gate), chain, refuse), Some((gate, limits.requests)))
 }
 
 /// Rejects requests.

@@ -108,7 +108,9 @@ impl Live {
         accept_stores(&snapshot);
         recounted::log(&snapshot, serving);
         snapshot.succeed(serving);
-        self.snapshot.store(Arc::new(snapshot));
+        let snapshot = Arc::new(snapshot);
+        self.snapshot.store(Arc::clone(&snapshot));
+        snapshot.edit_limits(serving);
         *self.warnings.lock() = diagnostics;
         self.compiler.served();
         Ok(if is_unchanged { Reloaded::Again(generation) } else { Reloaded::Swapped(generation) })

@@ -2,6 +2,7 @@
 
 mod former;
 mod health_path;
+mod limits;
 mod request_ids;
 
 pub use former::Former;
@@ -14,6 +15,7 @@ use crate::config::sources::{SourceFiles, Sources};
 use crate::counters;
 use crate::engine::certificates::UsedCertificates;
 use crate::engine::exchange::{Exchange, ProblemForm};
+use crate::engine::limited::Limited;
 use crate::engine::openapi::Descriptions;
 use crate::engine::plan::Plan;
 use crate::engine::reach::{Protected, Reach};
@@ -55,6 +57,8 @@ pub struct Snapshot {
     pub admin: Option<AdminListener>,
     /// The sockets that listeners had before. Connections that were accepted there are still served.
     pub(super) former: Vec<Former>,
+    /// What counts the requests of listeners and routes.
+    pub(super) limited: Vec<Limited>,
     pub certificates: UsedCertificates,
     pub stores: Vec<Used>,
     /// The wrong passwords of accounts, with or without a sign-in.
@@ -237,13 +241,7 @@ impl Snapshot {
         mut request: Request,
         answering: HttpService,
     ) -> Exchange {
-        let facts = Facts {
-            client,
-            listener: Arc::clone(&listener.name),
-            generation: self.origin.generation,
-            answering: Some(answering),
-            ..Facts::default()
-        };
+        let facts = self.without_route(listener, client, answering);
         let form = self.form(&request, &listener.request_ids.listener);
         request.extensions_mut().insert(facts);
         Exchange::start(form, None, || listener.health.call(request))
@@ -258,13 +256,7 @@ impl Snapshot {
             let response = response.lock().take();
             response.map_or_else(|| Reply::ready(Problem::internal()), Reply::ready)
         });
-        let facts = Facts {
-            client,
-            listener: Arc::clone(&listener.name),
-            generation: self.origin.generation,
-            answering: Some(answering),
-            ..Facts::default()
-        };
+        let facts = self.without_route(listener, client, answering);
         let request_ids = &listener.request_ids.listener;
         let mut observation = self.observer.begin(&mut request, &facts, None);
         if let Some(observation) = &mut observation {
@@ -273,6 +265,11 @@ impl Snapshot {
         let form = self.form(&request, request_ids);
         request.extensions_mut().insert(facts);
         Exchange::start(form, observation, || listener.refused.call(request))
+    }
+
+    fn without_route(&self, listener: &Listener, client: Client, answering: HttpService) -> Facts {
+        let (listener, generation) = (Arc::clone(&listener.name), self.origin.generation);
+        Facts { client, listener, generation, answering: Some(answering), ..Facts::default() }
     }
 
     /// Why a path with an ambiguous spelling is rejected: neither the route nor the listener allows it, or a server

@@ -55,6 +55,10 @@ impl Breaker {
         }
     }
 
+    pub const fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+
     /// Admits a request, at once or after it waited for up to `patience`.
     async fn admit(self: &Arc<Self>, limits: &CircuitBreaker, patience: Duration) -> Result<Permit, Rejected> {
         // Without a limit on failures, a circuit that is open from before the edit does not count.

@@ -74,6 +74,66 @@ fn requests_wait_in_the_queue_until_another_has_ended() {
     assert_eq!(seen, [200, 200, 503]);
 }
 
+/// An upstream that reports each request, and responds to all of them once the test drops the sender.
+fn holding() -> (SocketAddr, Receiver<()>, Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let ((arrived, arrivals), (hold, held)) = (channel(), channel::<()>());
+    std::thread::spawn(move || {
+        let mut streams = Vec::new();
+        for mut stream in listener.incoming().map_while(Result::ok).take(3) {
+            if !head_of(&mut stream).is_empty() {
+                arrived.send(()).unwrap();
+                streams.push(stream);
+            }
+        }
+        let _ = held.recv();
+        for mut stream in streams {
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok").unwrap();
+        }
+    });
+    (address, arrivals, hold)
+}
+
+#[test]
+fn an_edit_that_raises_or_removes_a_limit_admits_the_requests_that_wait() {
+    let limits = |place: usize, limits: &str, address: SocketAddr| {
+        let at = |own: usize| if place == own { limits } else { "" };
+        let breaker = format!("connect: 60s }}, circuit_breaker: {{ {} }} }} }}", at(2));
+        yaml(address, at(0), at(1)).replace(" }] } }", &format!(" }}], timeouts: {{ {breaker}"))
+    };
+    let queue = "queue: 2, queue_timeout: 1m";
+    for (place, full, raised) in [
+        (0, format!("concurrency: 1, {queue}"), format!("concurrency: 3, {queue}")),
+        (1, format!("concurrency: 1, {queue}"), format!("concurrency: 3, {queue}")),
+        (2, "max_requests: 1, max_pending: 2".to_owned(), "max_requests: 3, max_pending: 2".to_owned()),
+        (0, format!("concurrency: 1, {queue}"), String::new()),
+        (1, format!("concurrency: 1, {queue}"), String::new()),
+        (2, "max_requests: 1, max_pending: 2".to_owned(), String::new()),
+    ] {
+        let (address, arrivals, hold) = holding();
+        let gateway = Gateway::start(&limits(place, &full, address));
+        let to = gateway.address;
+        let ask = || std::thread::spawn(move || send(to, "GET", "/slow", &[], "").status);
+        let first = ask();
+        arrivals.recv().unwrap();
+        // Two of these wait once the third is rejected.
+        let others = [(); 3].map(|()| ask());
+        while !others.iter().any(std::thread::JoinHandle::is_finished) {
+            std::thread::yield_now();
+        }
+        let reloaded = gateway.reload(&limits(place, &raised, address));
+        assert_eq!(reloaded.status, 200, "{reloaded:?}");
+        for _ in 0..2 {
+            arrivals.recv_timeout(std::time::Duration::from_secs(20)).expect("those that wait are admitted");
+        }
+        drop(hold);
+        let mut seen: Vec<_> = std::iter::once(first).chain(others).map(|asked| asked.join().unwrap()).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, [200, 200, 200, 503], "{place} {raised}");
+    }
+}
+
 #[test]
 fn health_and_the_admin_api_are_served_by_a_listener_that_is_full() {
     let (address, arrivals, go) = slow();
