@@ -269,6 +269,6 @@ fn the_log_and_the_status_show_the_address_that_was_used() {
     wait_for(&gateway, &[2]);
     assert_eq!(targets(&gateway)[0]["address"], format!("{NAME}:{port}"));
     assert_eq!(gateway.get("/").body, servers[0].ip.to_string());
-    let line = gateway.wait_for_log(|line| line["target"] == format!("{NAME}:{port}"));
+    let line = gateway.wait_for_log(|line| line["upstream_target"] == format!("{NAME}:{port}"));
     assert_eq!(line["peer"], "127.0.0.2");
 }

@@ -111,7 +111,7 @@ fn a_websocket_becomes_a_stream_of_an_http2_upstream() {
     let line = gateway.wait_for_log(|line| line["message"] == "upgraded connection ended");
     assert_eq!((line["sent"].as_u64(), line["reason"].as_str()), (Some(5 + (24 << 20)), Some("closed")), "{line}");
     let line = gateway.wait_for_log(|line| line["path"] == "/chat" && line["status"] == 101);
-    assert_eq!(line["target"].as_str(), Some(&*format!("127.0.0.1:{}", peer.port)), "{line}");
+    assert_eq!(line["upstream_target"].as_str(), Some(&*format!("127.0.0.1:{}", peer.port)), "{line}");
 }
 
 #[test]

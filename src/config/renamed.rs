@@ -23,6 +23,7 @@ const RENAMED: &[Renamed] = &[
     OldWord("resources.*.patch", "off", "none"),
     OldWord("resources.*.concurrency", "off", "none"),
     OldWord("resources.*.count", "off", "none"),
+    OldWord("telemetry.logs.access.fields.*", "target", "upstream_target"),
 ];
 
 /// Gives everything in the tree its new name.
@@ -40,12 +41,11 @@ pub fn apply(sources: &mut Sources, out: &mut Diagnostics) {
                 each(&mut tree, &parts(path), String::new(), &mut |path, node| {
                     if matches!(&node.value, Value::Str(text) if text == was) {
                         node.value = Value::Str((*now).to_owned());
-                        let warning = Diagnostic::warning(
-                            Code::RENAMED,
-                            path,
-                            format!("`{name}: {was}` was renamed to `{name}: {now}`"),
-                        );
-                        found.push((node.at, warning.help(format!("write `{name}: {now}`"))));
+                        // An item of a list has no key.
+                        let key = if name == "*" { String::new() } else { format!("{name}: ") };
+                        let message = format!("`{key}{was}` was renamed to `{key}{now}`");
+                        let warning = Diagnostic::warning(Code::RENAMED, path, message);
+                        found.push((node.at, warning.help(format!("write `{key}{now}`"))));
                     }
                 });
             }
@@ -126,6 +126,15 @@ mod tests {
             ("gateway.yaml:3:10", "`put: off` was renamed to `put: none`"),
         ];
         assert_eq!(found, expected.map(|(at, message)| (at.to_owned(), message.to_owned())));
+    }
+
+    #[test]
+    fn an_old_word_in_a_list_is_read_with_a_warning() {
+        let (sources, found) = applied("telemetry: { logs: { access: { fields: [path, target] } } }");
+        let logs = sources.tree().get("telemetry").unwrap().to_json();
+        assert_eq!(logs["logs"]["access"]["fields"], serde_json::json!(["path", "upstream_target"]));
+        let expected = ("gateway.yaml:1:47".to_owned(), "`target` was renamed to `upstream_target`".to_owned());
+        assert_eq!(found, [expected]);
     }
 
     #[test]

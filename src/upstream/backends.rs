@@ -179,7 +179,7 @@ impl Backends {
         tracing::warn!(
             target: "gatewright::upstream",
             upstream = &**upstream,
-            target = &**address,
+            upstream_target = &**address,
             peer = peer.as_deref(),
             reason,
             ejection_time = ?time,

@@ -27,7 +27,7 @@ impl Upstream {
         tracing::warn!(
             target: "gatewright::upstream",
             upstream = &**upstream,
-            target = &**address,
+            upstream_target = &**address,
             peer = peer.as_deref(),
             ?waited,
             human = format!("upstream {upstream}: {} did not respond within {waited:.1?}", backend.label),

@@ -44,7 +44,7 @@ pub(super) fn start(upgrade: Upgrade, relayed: Relayed, guard: impl Send + 'stat
         tracing::debug!(
             target: "gatewright::upstream",
             upstream = &**upstream,
-            target = &**address,
+            upstream_target = &**address,
             sent = up.bytes,
             received = down.bytes,
             duration = ?started.elapsed(),

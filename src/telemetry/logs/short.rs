@@ -25,7 +25,7 @@ const UNUSUAL: [&str; 13] = [
     "outcome",
     "rule",
     "upstream",
-    "target",
+    "upstream_target",
     "peer",
     "upstream_ms",
 ];

@@ -252,10 +252,10 @@ impl AccessRecord<'_> {
             }
             AccessField::Rule => out.maybe("rule", line.rule),
             AccessField::Upstream => out.maybe("upstream", proxied.map(|proxied| &*proxied.target.upstream)),
-            AccessField::Target => {
+            AccessField::UpstreamTarget => {
                 // There is none if no target was available.
                 let target = proxied.map(|proxied| &*proxied.target.address).filter(|address| !address.is_empty());
-                out.maybe("target", target);
+                out.maybe("upstream_target", target);
             }
             AccessField::Peer => out.maybe("peer", proxied.and_then(|proxied| proxied.target.peer.as_deref())),
             AccessField::UpstreamMs => {

@@ -56,7 +56,7 @@ pub fn warn_of_failure(response: &Response) {
     tracing::warn!(
         target: "gatewright::upstream",
         upstream = &*target.upstream,
-        target = &*target.address,
+        upstream_target = &*target.address,
         peer = target.peer.as_deref(),
         error = &**error,
         human = %format_args!("upstream {}: {error}", target.upstream),

@@ -128,7 +128,7 @@ impl Probe {
             Some(error) if changes => tracing::warn!(
                 target: "gatewright::upstream",
                 upstream = &**upstream,
-                target = &**address,
+                upstream_target = &**address,
                 peer = peer.as_deref(),
                 error,
                 human = format!("upstream {upstream}: {} is unhealthy: {error}", self.target),
@@ -137,7 +137,7 @@ impl Probe {
             _ if changes => tracing::info!(
                 target: "gatewright::upstream",
                 upstream = &**upstream,
-                target = &**address,
+                upstream_target = &**address,
                 peer = peer.as_deref(),
                 human = format!("upstream {upstream}: {} is healthy again", self.target),
                 "target is healthy"

@@ -194,7 +194,7 @@ pub enum AccessField {
     /// The upstream to which the request was proxied.
     Upstream,
     /// The target of the upstream: `HOST:PORT`.
-    Target,
+    UpstreamTarget,
     /// The IP address that was used, if the host of the target is a name that was looked up.
     Peer,
     /// Milliseconds from the start of the last attempt to the upstream's response head, including connecting.
@@ -234,7 +234,7 @@ impl AccessField {
         Self::Observed,
         Self::Rule,
         Self::Upstream,
-        Self::Target,
+        Self::UpstreamTarget,
         Self::Peer,
         Self::UpstreamMs,
         Self::Attempts,
