@@ -38,6 +38,9 @@ pub struct AdminAccess {
     token: Option<Secret>,
 }
 
+/// The origin of a token in the file.
+const OF_FILE: &str = "`admin.token`";
+
 /// The admin API of a gateway.
 pub struct AdminClient {
     address: Address,
@@ -45,7 +48,15 @@ pub struct AdminClient {
     token: Secret,
     /// Where the token comes from, for messages.
     origin: String,
+    /// What to do if nothing responds, and if the token is wrong.
+    help: (&'static str, &'static str),
 }
+
+/// The file may be newer than what the gateway runs with.
+const OTHER_ADDRESS: &str = "\n  help: start one with `gatewright`, or give its address with --address: after a rejected edit, the running gateway \
+                             still has the previous `admin.address`";
+const OTHER_TOKEN: &str =
+    "\n  help: after a rejected edit, the running gateway still has the previous `admin.token`; give that with --token";
 
 impl AdminAccess {
     /// Finds the address and the token.
@@ -71,8 +82,11 @@ impl AdminAccess {
             Some(trust) => trust,
             None => certificate(settings.as_ref())?.unwrap_or_default(),
         };
+        let from_file = settings.is_some();
         let (token, origin) = self.token(&address, settings)?;
-        Ok(AdminClient { address, trust, token, origin })
+        let of_address = if from_file && self.address().is_none() { OTHER_ADDRESS } else { "" };
+        let of_token = if origin.starts_with(OF_FILE) { OTHER_TOKEN } else { "" };
+        Ok(AdminClient { address, trust, token, origin, help: (of_address, of_token) })
     }
 
     fn address(&self) -> Option<&Address> {
@@ -96,6 +110,10 @@ impl AdminAccess {
             Some(document) => match document.admin {
                 Some(admin) => Ok(Some((admin, shown))),
                 None if self.address().is_some() => Ok(None),
+                None if loaded.sources.tree().get("admin").is_none() => bail!(
+                    "{shown} has no `admin` section, so a gateway with this file has no admin API\n  \
+                     help: add the section (`admin: {{}}`); after a rejected edit, --address and --token still reach the running gateway"
+                ),
                 None => bail!(
                     "{shown} has no valid `admin` section; `gatewright check {shown}` reports why (a file with the token that \
                      this user may not read, for example), and --address and --token name the gateway"
@@ -116,7 +134,7 @@ impl AdminAccess {
             return Ok((token.clone(), "--token or GATEWRIGHT_ADMIN_TOKEN".to_owned()));
         }
         if let Some((Some(token), file)) = settings.map(|(admin, file)| (admin.token, file)) {
-            return Ok((token, format!("`admin.token` of {file}")));
+            return Ok((token, format!("{OF_FILE} of {file}")));
         }
         let path = admin_token::path(&address.id());
         let path = path.context("no admin token is known; give it with --token or GATEWRIGHT_ADMIN_TOKEN")?;
@@ -124,7 +142,8 @@ impl AdminAccess {
         let token = admin_token::read(&path).map_err(|error| match error.kind() {
             ErrorKind::NotFound => anyhow!(
                 "no gateway of this user is running at the admin address {address}: {shown} does not exist\n  \
-                 help: start one with `gatewright`, or give its address and token with --address and --token"
+                 help: start one with `gatewright`, or give its address and token with --address and --token; after a rejected edit, \
+                 the running gateway still has the previous ones"
             ),
             _ => anyhow!("cannot read the admin token from {shown}: {error}"),
         })?;
@@ -163,9 +182,10 @@ impl AdminClient {
         authorization.set_sensitive(true);
         let (trust, authorization) = (&self.trust, Some(authorization));
         let call = Call { method, address: &address, http2: false, trust, authorization, patience };
-        let reply = call.send()?;
+        let (silent, wrong) = self.help;
+        let reply = call.send().map_err(|error| anyhow!("{error:#}{silent}"))?;
         if reply.status == StatusCode::UNAUTHORIZED {
-            bail!("the gateway at {} rejected the admin token from {}", self.address(), self.origin);
+            bail!("the gateway at {} rejected the admin token from {}{wrong}", self.address(), self.origin);
         }
         match serde_json::from_slice(&reply.body) {
             Ok(body) if expected.contains(&reply.status) => Ok((reply.status, body)),

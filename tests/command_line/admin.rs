@@ -52,7 +52,7 @@ upstreams:
 routes: { down: { path: /down, upstream: down } }
 "#,
     );
-    gateway.wait_for_log(|line| line["message"] == "target is unhealthy" && line["target"] == "127.0.0.1:1");
+    gateway.wait_for_log(|line| line["message"] == "target is unhealthy" && line["upstream_target"] == "127.0.0.1:1");
     let shown = out(&ask(&gateway, &["status"]));
     assert!(shown.contains("\nmaintenance  on: requests get 503"), "{shown}");
     assert!(shown.contains("\nunhealthy    down 127.0.0.1:1 ("), "{shown}");
@@ -122,6 +122,19 @@ fn the_address_and_the_token_come_from_options_the_environment_the_file_or_the_r
     std::fs::write(elsewhere.path().join("token"), ADMIN_TOKEN).unwrap();
     let by_file = status(&[], &[]);
     assert_eq!(by_file.status.code(), Some(0), "{}", err(&by_file));
+    // The gateway has rejected an edit of the address or the token.
+    let edited = |address: &str, token: &str| {
+        let file = format!("version: 1\nadmin: {{ address: \"{address}\", token: {token} }}\n");
+        std::fs::write(elsewhere.path().join("gateway.yaml"), file).unwrap();
+        err(&status(&[], &[]))
+    };
+    let moved = edited("127.0.0.1:9", ADMIN_TOKEN);
+    assert!(moved.contains("still has the previous `admin.address`"), "{moved}");
+    let replaced = edited(&address, &ADMIN_TOKEN.replace(|_| true, "x"));
+    assert!(replaced.contains("still has the previous `admin.token`"), "{replaced}");
+    std::fs::write(elsewhere.path().join("gateway.yaml"), "version: 1\n").unwrap();
+    let none = err(&status(&[], &[]));
+    assert!(none.contains("has no `admin` section, so"), "{none}");
     let without = format!("version: 1\nadmin: {{ address: \"{address}\" }}\n");
     std::fs::write(elsewhere.path().join("gateway.yaml"), without).unwrap();
     let state = elsewhere.path().join("state");
