@@ -21,6 +21,15 @@ fn an_edit_changes_the_response_and_counts_a_generation() {
 }
 
 #[test]
+fn an_edit_that_leaves_no_route_is_applied_with_a_warning() {
+    let mut gateway = Gateway::start(&answering("one"));
+    assert_eq!(gateway.reload("listeners: { web: { address: \"127.0.0.1:0\" } }\n").status, 200);
+    assert_eq!(gateway.get("/").status, 404);
+    let line = gateway.wait_for_log(|line| line["code"] == "GW0535");
+    assert_eq!(line["level"], "WARN");
+}
+
+#[test]
 fn a_change_to_the_watched_file_is_applied() {
     let head = HEAD.replace("watch: false", "watch: true, debounce: 20ms, poll: 200ms");
     let gateway = Gateway::start_whole(&format!("{head}{}", answering("one")));

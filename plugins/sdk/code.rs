@@ -197,6 +197,7 @@ codes! {
     OPENAPI_FILE = "GW0532": "unusable OpenAPI file",
     SIGN_IN_PASSWORD = "GW0533": "password that an access token is enough to change",
     OTHER_ISSUER = "GW0534": "rule that takes the subjects of two issuers for the same callers",
+    NO_ROUTES = "GW0535": "configuration without routes",
 
     // Resources and stores.
     STORE_URL = "GW0601": "invalid store URL",

@@ -35,6 +35,7 @@ const NO_CLAIMS: [&str; 9] = [
 
 pub(super) fn check(document: &Document, sources: &Sources, out: &mut Diagnostics) {
     let mut doubt = Doubt { sources, out };
+    doubt.routeless(document);
     doubt.unused();
     doubt.roots(document);
     doubt.claims();
@@ -51,6 +52,14 @@ struct Doubt<'a> {
 impl Doubt<'_> {
     fn warn(&mut self, code: Code, path: &str, message: impl Into<String>, help: impl Into<String>) {
         self.out.push(self.sources.place(Diagnostic::warning(code, path, message).help(help)));
+    }
+
+    /// Nothing to serve.
+    fn routeless(&mut self, document: &Document) {
+        if document.routes.is_empty() {
+            let message = "no routes: every request gets 404, except for health endpoints";
+            self.warn(Code::NO_ROUTES, "routes", message, "add a route under `routes`");
+        }
     }
 
     fn unused(&mut self) {
