@@ -59,6 +59,9 @@ fn is_secret_at(node: &Node, kind: &Json, schema: &ConfigSchema, at: At) -> bool
     }
 }
 
+/// What is wrong with a `${…}`: the code, the message and the help.
+type Flaw = (Code, String, String);
+
 struct Expander<'a> {
     folder: PathBuf,
     environment: &'a HashMap<String, String>,
@@ -93,18 +96,22 @@ impl Expander<'_> {
                 Ok((value, true)) => {
                     node.origin = Origin::Expanded(std::mem::replace(text, value).into());
                 }
-                Err((code, message, help)) => {
+                Err(faults) => {
                     node.origin = Origin::Broken;
-                    self.faults.push((node.at, Diagnostic::error(code, path.clone(), message).help(help)));
+                    let faults = faults.into_iter().map(|(code, message, help)| {
+                        (node.at, Diagnostic::error(code, path.clone(), message).help(help))
+                    });
+                    self.faults.extend(faults);
                 }
             },
             _ => {}
         }
     }
 
-    /// The expanded text, and whether anything was expanded.
-    fn text(&mut self, text: &str) -> Result<(String, bool), (Code, String, String)> {
+    /// The expanded text, and whether anything was expanded; or everything that is wrong with it.
+    fn text(&mut self, text: &str) -> Result<(String, bool), Vec<Flaw>> {
         let (mut whole, mut rest, mut expanded) = (String::with_capacity(text.len()), text, false);
+        let mut flaws = Vec::new();
         while let Some((before, after)) = rest.split_once("${") {
             if let Some(before) = before.strip_suffix('$') {
                 whole.push_str(before);
@@ -114,21 +121,25 @@ impl Expander<'_> {
             }
             whole.push_str(before);
             let Some((inner, after)) = after.split_once('}') else {
-                return Err((
+                flaws.push((
                     Code::EXPANSION_SYNTAX,
                     "unclosed `${`".to_owned(),
                     "add the missing `}`, or write `$${` for a literal `${`".to_owned(),
                 ));
+                break;
             };
-            whole.push_str(&self.value(inner)?);
+            match self.value(inner) {
+                Ok(value) => whole.push_str(&value),
+                Err(flaw) => flaws.push(flaw),
+            }
             expanded = true;
             rest = after;
         }
         whole.push_str(rest);
-        Ok((whole, expanded))
+        if flaws.is_empty() { Ok((whole, expanded)) } else { Err(flaws) }
     }
 
-    fn value(&mut self, inner: &str) -> Result<String, (Code, String, String)> {
+    fn value(&mut self, inner: &str) -> Result<String, Flaw> {
         const WAYS: &str = "write `${env.NAME}`, `${env.NAME:-default}` or `${file.PATH}`; `$${` is a literal `${`";
         let (name, value) = match inner.split_once('.') {
             Some(("env", name)) => (name, self.variable(name)?),
@@ -162,7 +173,7 @@ impl Expander<'_> {
         Ok(value)
     }
 
-    fn variable(&self, text: &str) -> Result<String, (Code, String, String)> {
+    fn variable(&self, text: &str) -> Result<String, Flaw> {
         let (name, default) = text.split_once(":-").map_or((text, None), |(name, default)| (name, Some(default)));
         let valid = |name: &str| {
             name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
@@ -189,7 +200,7 @@ impl Expander<'_> {
         }
     }
 
-    fn file(&mut self, written: &str) -> Result<String, (Code, String, String)> {
+    fn file(&mut self, written: &str) -> Result<String, Flaw> {
         let path = self.folder.join(written);
         let tried = absolute(&path);
         let content = self.files.entry(path).or_insert_with_key(|path| read_bytes(path, MOST_BYTES));

@@ -64,6 +64,20 @@ fn an_included_file_may_name_the_same_version() {
 }
 
 #[test]
+fn an_included_file_may_add_nothing() {
+    for (text, expected) in [
+        ("# later\n", vec![]),
+        ("---\n", vec![]),
+        ("", vec!["a.yaml:1 the file is empty"]),
+        (" \n", vec!["a.yaml:1 the file is empty"]),
+    ] {
+        let (loaded, _folder) = loaded(&format!("{BASE}include: [a.yaml]\n"), &[("a.yaml", text)], &[]);
+        assert!(!loaded.diagnostics.has_errors(), "{text:?}");
+        assert_eq!(said(&loaded), expected, "{text:?}");
+    }
+}
+
+#[test]
 fn what_cannot_be_included_is_said() {
     for (include, files, part) in [
         ("nope.yaml", vec![], "gateway.yaml:3 `nope.yaml` does not exist"),
@@ -72,7 +86,6 @@ fn what_cannot_be_included_is_said() {
         ("../x.yaml", vec![], "points outside the configuration"),
         ("d/../../x.yaml", vec![], "points outside the configuration"),
         ("d", vec![("d/a.yaml", "")], "`d` is a directory"),
-        ("a.yaml", vec![("a.yaml", "")], "a.yaml:1 the file is empty"),
         ("a.yaml", vec![("a.yaml", "[1]")], "a.yaml:1 expected a map"),
         (
             "a.yaml",

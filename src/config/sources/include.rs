@@ -122,6 +122,7 @@ impl Reader<'_> {
 
     fn parse(&mut self, path: &Path, id: u32) -> bool {
         let text = self.sources.files().last().map_or("", |file| file.text.as_str());
+        let is_blank = text.trim().is_empty();
         let (node, flaws) = yaml::parse(text, id);
         if node.is_some() {
             self.sources.files_mut().is_parsed();
@@ -146,12 +147,20 @@ impl Reader<'_> {
         };
         match node {
             _ if broken => false,
-            None => fault(self, start, "the file is empty".to_owned(), "write at least `version: 1` and `listeners`"),
             Some(Node { value: Value::Map(entries), .. }) => {
                 self.join(path, entries);
                 true
             }
-            Some(Node { value: Value::Null, .. }) => {
+            // An included file may have nothing to add. One without even a comment may be written by halves.
+            None | Some(Node { value: Value::Null, .. }) if self.open.len() > 1 => {
+                if is_blank {
+                    let help = "write its sections, or a comment if it is meant to add nothing";
+                    let warning = Diagnostic::warning(Code::NO_CONFIGURATION, "", "the file is empty").help(help);
+                    self.out.push(warning.at(self.sources.location(start)));
+                }
+                true
+            }
+            None | Some(Node { value: Value::Null, .. }) => {
                 fault(self, start, "the file is empty".to_owned(), "write at least `version: 1` and `listeners`")
             }
             Some(node) => fault(
@@ -210,7 +219,7 @@ impl Reader<'_> {
                 let diagnostic = Diagnostic::error(
                     Code::DUPLICATE_KEY,
                     format!("{section}{}", name.name),
-                    format!("duplicate `{}`: already defined in another file", name.name),
+                    format!("duplicate `{}`: already defined in another file", name.name.escape_debug()),
                 )
                 .help(help)
                 .at(self.sources.location(name.at))

@@ -1,5 +1,6 @@
 //! Explains common mistakes in YAML: what is wrong, and what to write instead.
 
+mod alias;
 mod indent;
 mod scan;
 #[cfg(test)]
@@ -164,6 +165,9 @@ impl<'a> Text<'a> {
         if matches!(first, '|' | '>') {
             let help = "use double quotes, with `\\n` for each line break".to_owned();
             return Some(slip(at..at + 1, format!("block text (`{first}`) is not allowed inside brackets"), help));
+        }
+        if let Some(alias) = Some(at).filter(|_| first == '*').and_then(|at| self.unknown_alias(at)) {
+            return Some(alias);
         }
         let message = match first {
             '*' | '&' => format!("a value starting with `{first}` must be quoted"),

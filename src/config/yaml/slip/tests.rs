@@ -83,6 +83,29 @@ fn brackets_quotes_and_indentation_are_pointed_at() {
     }
 }
 
+#[test]
+fn an_unknown_alias_is_compared_with_the_anchors() {
+    for (text, expected) in [
+        ("a: &greeting hi\nb: *greetng", "2:4 *greetng | unknown alias `*greetng` | did you mean `*greeting`?"),
+        ("a: &greeting hi\nb: { c: *greetng, d: e }", "2:9 *greetng | unknown alias `*greetng`"),
+        (
+            "b: *greeting\na: &greeting hi",
+            "1:4 *greeting | the alias `*greeting` comes before its anchor | move `&greeting` above this line",
+        ),
+        (
+            "a: &greeting hi\nb: { hosts: [*.example.com] }",
+            "2:14 *.example.com | `*` starts an alias, and no anchor has this name | quote a text that starts with `*`: \
+             `\"*.example.com\"`, or define the anchor above it",
+        ),
+        (
+            "a: &greeting hi\ntoken: *hush",
+            "2:8 *hush | `*` starts an alias, and no anchor has this name | quote a text that starts with `*`: `\"…\"`, or",
+        ),
+    ] {
+        assert!(said(text).starts_with(expected), "{}\nnot {expected}", said(text));
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn no_text_and_no_place_make_it_panic(text in "[-a-cé:{}\\[\\]&*!|>'\"%@#,`? \n\t\\\\]{0,60}", at in 0_usize..70) {
