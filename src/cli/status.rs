@@ -2,6 +2,7 @@
 
 use crate::cli::admin_client::{AdminAccess, AdminClient};
 use crate::cli::output::{Format, fail, write, write_json};
+use crate::config::diagnostic::{printable, printable_lines};
 use crate::engine::registry::Registry;
 use clap::Args;
 use http::{Method, StatusCode};
@@ -90,10 +91,10 @@ fn readable(client: &AdminClient, status: &Value, now: Timestamp) -> String {
         let _ = writeln!(shown, "{name:12} {value}");
     }
     for warning in warnings {
-        let part = |name: &str| warning.get(name).and_then(Value::as_str).unwrap_or_default();
+        let part = |name: &str| printable(warning.get(name).and_then(Value::as_str).unwrap_or_default());
         let _ = writeln!(shown, "\nwarning[{}]: {}: {}", part("code"), part("path"), part("message"));
         if let Some(help) = warning.get("help").and_then(Value::as_str) {
-            let _ = writeln!(shown, "  help: {help}");
+            let _ = writeln!(shown, "  help: {}", printable_lines(help));
         }
     }
     if refused.is_some() {

@@ -1,6 +1,7 @@
 //! Diagnostics: what is wrong with a configuration and where. All faults are collected, not just the first.
 
 use gatewright_sdk::{Code, Fault};
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::path::Path;
@@ -116,14 +117,14 @@ impl Diagnostic {
 pub struct Diagnostics(pub Vec<Diagnostic>);
 
 /// The maximum number of each severity. No one reads more, and a hostile file could exhaust memory.
-const MOST: usize = 1000;
+pub const MOST: usize = 1000;
 
 impl Diagnostics {
     /// Adds one, unless the same fault is already there. Beyond the maximum, diagnostics are dropped, separately for
     /// errors and warnings, so that many warnings cannot hide an error.
     pub fn push(&mut self, mut diagnostic: Diagnostic) {
-        diagnostic.message = without_credentials(diagnostic.message);
-        diagnostic.help = diagnostic.help.map(without_credentials);
+        diagnostic.message = without_secrets(diagnostic.message);
+        diagnostic.help = diagnostic.help.map(without_secrets);
         let alike = self.0.iter().filter(|known| known.severity == diagnostic.severity).count();
         if alike < MOST && !self.0.iter().rev().take(16).any(|known| *known == diagnostic) {
             self.0.push(diagnostic);
@@ -220,7 +221,33 @@ pub fn credentials(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
     })
 }
 
-fn without_credentials(mut text: String) -> String {
+/// The values in the queries of URLs within a text: `v` in `https://host/path?k=v`.
+fn query_values(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for (at, _) in text.match_indices("://") {
+        let rest = text.get(at..).unwrap_or_default();
+        let url = rest.split(['"', '`']).next().and_then(|rest| rest.split(char::is_whitespace).next());
+        let Some((before, query)) = url.and_then(|url| url.split_once('?')) else { continue };
+        let mut start = at + before.len() + 1;
+        for part in query.split('&') {
+            let value = part.find('=').map_or(0, |equals| equals + 1);
+            if value < part.len() {
+                found.push(start + value..start + part.len());
+            }
+            start += part.len() + 1;
+        }
+    }
+    found
+}
+
+/// Masks the secrets that URLs in a text may contain.
+fn without_secrets(mut text: String) -> String {
+    if !text.contains("://") {
+        return text;
+    }
+    for range in query_values(&text).into_iter().rev() {
+        text.replace_range(range, "***");
+    }
     let found: Vec<_> = credentials(&text).collect();
     for range in found.into_iter().rev() {
         text.replace_range(range, "***");
@@ -228,9 +255,44 @@ fn without_credentials(mut text: String) -> String {
     text
 }
 
+/// Text of a file as a terminal may get it: on one line, and without characters that control it or the direction of text.
+pub fn printable(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if !text.chars().any(steers) {
+        return Cow::Borrowed(text);
+    }
+    let escaped = |c: char| if steers(c) { c.escape_debug().to_string() } else { c.to_string() };
+    Cow::Owned(text.chars().map(escaped).collect())
+}
+
+/// Several lines of text, as [`printable`] shows each of them.
+pub fn printable_lines(text: &str) -> String {
+    text.split('\n').map(printable).collect::<Vec<_>>().join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn urls_in_messages_show_neither_passwords_nor_values_of_queries() {
+        for (text, expected) in [
+            ("a query (`https://h:4318/?api-key=SECRET`)", "a query (`https://h:4318/?api-key=***`)"),
+            ("`https://u:SECRET@h/?a=SECRET&b=&SECRET&c=SECRET=SECRET`", "`https://***@h/?a=***&b=&***&c=***`"),
+            ("\"http://h/?SECRET\" and http://h/x?y=SECRET no", "\"http://h/?***\" and http://h/x?y=*** no"),
+            ("`http://h/?` and `/x?y=z`", "`http://h/?` and `/x?y=z`"),
+        ] {
+            assert_eq!(without_secrets(text.to_owned()), expected);
+        }
+    }
+
+    #[test]
+    fn a_terminal_gets_no_control_characters() {
+        assert_eq!(printable("a\u{1b}[31m\nb\u{9b}\u{202e}"), "a\\u{1b}[31m\\nb\\u{9b}\\u{202e}");
+        assert_eq!(printable("größe"), "größe");
+    }
 
     #[test]
     fn many_warnings_leave_room_for_an_error() {

@@ -45,6 +45,41 @@ fn check_prints_ok_and_how_many_warnings_there_are() {
 }
 
 #[test]
+fn a_report_is_safe_for_terminals_names_every_place_and_does_not_claim_to_count_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let report = |yaml: &str| {
+        std::fs::write(folder.path().join("gateway.yaml"), yaml).unwrap();
+        err(&run_in(folder.path(), &["check"]))
+    };
+    let start = "version: 1\nlisteners: { web: { address: \"127.0.0.1:0\" } }\n";
+    let keys = report(&format!("{start}\"a\\e[31mb\\nc\\u202e\": {{}}\nroutes: {{ \"d\\e[1m\": {{}} }}\n"));
+    assert!(keys.contains("a\\u{1b}[31mb\\nc\\u{202e}") && keys.contains("d\\u{1b}[1m"), "{keys}");
+    assert!(keys.chars().all(|c| c == '\n' || !(c.is_control() || c == '\u{202e}')), "{keys:?}");
+    // A line that is too long to be shown, as in a JSON file.
+    let long =
+        report(&format!("{start}routes: {{ a: {{ path: 1, respond: {{ text: \"{}\" }} }} }}\n", "x".repeat(3000)));
+    assert!(long.contains("routes.a.path: ") && long.contains("gateway.yaml:3:22"), "{long}");
+    let routes: String = (0..1100).map(|number| format!("  r{number}: {{ path: 1 }}\n")).collect();
+    let many = report(&format!("{start}routes:\n{routes}"));
+    assert!(many.contains("and at least 900 more") && many.contains("at least 1000 errors"), "{many}");
+}
+
+#[test]
+fn values_of_queries_in_urls_are_masked() {
+    let folder = tempfile::tempdir().unwrap();
+    let yaml = "version: 1\nlisteners: { web: { address: \"127.0.0.1:0\" } }\n\
+                upstreams: { a: { targets: [{ url: \"${env.UP}\" }] } }\n\
+                plugins: { f: { forward_auth: { url: \"${env.FA}\" } } }\n\
+                telemetry: { traces: { otlp: { endpoint: \"${env.OT}\" } } }\n\
+                routes: { a: { path_prefix: /, plugins: [f], upstream: a } }\n";
+    std::fs::write(folder.path().join("gateway.yaml"), yaml).unwrap();
+    let mut check = command(folder.path());
+    check.arg("check").env("UP", "http://h/?token=HUSH").env("FA", "ftp://h/x?key=HUSH");
+    let report = err(&check.env("OT", "https://h:4318/?api-key=HUSH").output().unwrap());
+    assert!(report.contains("https://h:4318/?api-key=***") && !report.contains("HUSH"), "{report}");
+}
+
+#[test]
 fn a_pipe_is_read_and_its_paths_start_at_the_current_directory() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("page.html"), "hello").unwrap();

@@ -3,7 +3,7 @@
 use crate::cli::address::Address;
 use crate::cli::runtime_file::address_of;
 use crate::cli::serve::report::{help_lines, is_beyond_the_file};
-use crate::config::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::config::diagnostic::{Diagnostic, Diagnostics, Severity, printable};
 use crate::engine::plan::{PlannedPath, PlannedRoute};
 use crate::engine::snapshot::{AdminListener, Snapshot};
 use std::fmt::Write;
@@ -173,7 +173,7 @@ impl Banner<'_> {
         let _ = writeln!(text, "  {}{explained}:", self.paint(33, &count));
         let line = |warning: &&Diagnostic| match warning.path.is_empty() {
             true => warning.message.clone(),
-            false => format!("{}: {}", warning.path, warning.message),
+            false => format!("{}: {}", printable(&warning.path), warning.message),
         };
         for warning in &beyond {
             let _ = write!(text, "    {}\n{}", line(warning), help_lines(warning, "      "));

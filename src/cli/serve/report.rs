@@ -2,7 +2,7 @@
 
 use crate::cli::for_people;
 use crate::cli::output::say;
-use crate::config::diagnostic::{Diagnostic, Diagnostics, Severity};
+use crate::config::diagnostic::{Diagnostic, Diagnostics, Severity, printable};
 use crate::engine::outcome::RefusedConfiguration;
 use crate::engine::snapshot::Origin;
 use crate::telemetry::Telemetry;
@@ -88,7 +88,7 @@ fn at(diagnostic: &Diagnostic) -> String {
 
 /// A diagnostic on one line: `file:1:2: routes.a: message`.
 fn brief(diagnostic: &Diagnostic) -> String {
-    let (at, path) = (at(diagnostic), diagnostic.path.clone());
+    let (at, path) = (at(diagnostic), printable(&diagnostic.path).into_owned());
     [at, path, diagnostic.message.clone()].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": ")
 }
 

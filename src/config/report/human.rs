@@ -1,6 +1,8 @@
 //! Diagnostics for people: the message, the line with a caret, and the help.
 
-use crate::config::diagnostic::{Diagnostic, Diagnostics, Location, Severity, credentials};
+use crate::config::diagnostic::{
+    self, Diagnostic, Diagnostics, Location, Severity, credentials, printable, printable_lines,
+};
 use crate::config::sources::{SourceFile, SourceFiles};
 use crate::config::yaml::slip::{OPEN_KEYS, value_end};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
@@ -25,15 +27,18 @@ pub fn render(sources: &SourceFiles, diagnostics: &Diagnostics, colour: bool) ->
         text.push_str(&one(&renderer, &lines, diagnostic));
         text.push_str("\n\n");
     }
-    if ordered.len() > MOST {
-        text.push_str(&format!("… and {} more\n\n", ordered.len() - MOST));
-    }
     let count = |severity| ordered.iter().filter(|diagnostic| diagnostic.severity == severity).count();
     let words = [(count(Severity::Error), "error"), (count(Severity::Warning), "warning")];
+    // Where the collection is full, there may have been more.
+    let at_least = |count: usize| if count >= diagnostic::MOST { "at least " } else { "" };
+    if ordered.len() > MOST {
+        let full = words.iter().map(|(count, _)| *count).max().unwrap_or_default();
+        text.push_str(&format!("… and {}{} more\n\n", at_least(full), ordered.len() - MOST));
+    }
     let words: Vec<String> = words
         .iter()
         .filter(|(count, _)| *count > 0)
-        .map(|(count, word)| format!("{count} {word}{}", if *count == 1 { "" } else { "s" }))
+        .map(|(count, word)| format!("{}{count} {word}{}", at_least(*count), if *count == 1 { "" } else { "s" }))
         .collect();
     if !words.is_empty() {
         text.push_str(&words.join(", "));
@@ -47,21 +52,22 @@ fn one(renderer: &Renderer, lines: &SourceLines<'_>, diagnostic: &Diagnostic) ->
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
     };
-    let title = match &diagnostic.at {
-        Some(_) => diagnostic.message.clone(),
-        None if diagnostic.path.is_empty() => diagnostic.message.clone(),
-        None => format!("{}: {}", diagnostic.path, diagnostic.message),
+    // The path is under the line, if there is a line.
+    let path = printable(&diagnostic.path);
+    let has_line = diagnostic.at.as_ref().is_some_and(|at| at.line == 0 || lines.masked(at).is_some());
+    let title = match has_line || path.is_empty() {
+        true => diagnostic.message.clone(),
+        false => format!("{path}: {}", diagnostic.message),
     };
     let mut group = Group::with_title(level.primary_title(title).id(diagnostic.code.id()));
     if let Some(at) = &diagnostic.at {
-        group =
-            place(group, lines, at, Some(&diagnostic.path).filter(|path| !path.is_empty()).map(String::as_str), true);
+        group = place(group, lines, at, Some(&*path).filter(|path| !path.is_empty()), true);
     }
     for (at, word) in &diagnostic.related {
-        group = place(group, lines, at, Some(word), false);
+        group = place(group, lines, at, Some(&printable(word)), false);
     }
     if let Some(help) = &diagnostic.help {
-        group = group.element(Level::HELP.message(help.clone()));
+        group = group.element(Level::HELP.message(printable_lines(help)));
     }
     renderer.render(&[group])
 }
@@ -71,7 +77,7 @@ fn place<'a>(
     group: Group<'a>,
     lines: &'a SourceLines<'_>,
     at: &'a Location,
-    word: Option<&'a str>,
+    word: Option<&str>,
     primary: bool,
 ) -> Group<'a> {
     let file = at.file.display().to_string();
@@ -84,7 +90,7 @@ fn place<'a>(
         return group.element(Origin::path(file).line(line_number).char_column(column));
     };
     let kind = if primary { AnnotationKind::Primary } else { AnnotationKind::Context };
-    let annotation = kind.span(marked(&line, at)).label(word);
+    let annotation = kind.span(marked(&line, at)).label(word.map(str::to_owned));
     group.element(Snippet::source(line).line_start(line_number).path(file).annotation(annotation))
 }
 
