@@ -18,6 +18,16 @@ fn an_idle_connection_is_closed_and_the_process_exits_cleanly() {
 }
 
 #[test]
+fn signals_that_other_servers_know_are_ignored() {
+    let mut gateway = Gateway::start(YAML);
+    for name in ["USR1", "USR2"] {
+        gateway.signal(name);
+        gateway.wait_for_log(|line| line["signal"] == format!("SIG{name}"));
+        assert_eq!(gateway.get("/").body, "hello");
+    }
+}
+
+#[test]
 fn during_the_grace_period_readiness_fails_and_requests_are_served() {
     let head = HEAD.replace("shutdown: { drain: 5s }", "shutdown: { grace: 60s, drain: 5s }");
     let mut gateway = Gateway::start_whole(&format!("{head}{YAML}"));

@@ -262,6 +262,39 @@ fn a_low_limit_of_open_files_is_one_of_the_warnings() {
     );
 }
 
+/// `/dev/null` is no folder, not even for root.
+#[test]
+fn only_a_terminal_shows_a_token_that_has_no_file() {
+    let unwritable = ("XDG_STATE_HOME", "/dev/null");
+    let terminal = Terminal::start(120, &["--color", "never"], &[unwritable]);
+    let screen = terminal.wait_for("Ctrl-C stops.");
+    assert!(screen.contains("cannot write the admin token to /dev/null/gatewright/admin-"), "{screen}");
+    let shown = Terminal::after(&screen, "Admin token (valid until restart): ");
+    let authorization = format!("Bearer {shown}");
+    let status = send(Terminal::admin(&screen), "GET", "/status", &[("authorization", &authorization)], "");
+    assert_eq!(status.status, 200);
+
+    let folder = tempfile::tempdir().unwrap();
+    let yaml = "version: 1\nlisteners: { web: { address: \"127.0.0.1:0\" } }\nadmin: { address: \"127.0.0.1:0\" }\n\
+                routes: { root: { path: /, respond: { text: hello } } }\n";
+    fs::write(folder.path().join("gateway.yaml"), yaml).unwrap();
+    let mut program = command(folder.path());
+    program.args(["run", "gateway.yaml"]).envs([unwritable]).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = program.spawn().unwrap();
+    let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut lines = String::new();
+    while !lines.contains("\"serving\"") {
+        assert_ne!(std::io::BufRead::read_line(&mut output, &mut lines).unwrap(), 0, "{lines}");
+    }
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(said, "", "nothing but the log");
+    let warning = lines.lines().find(|line| line.contains("cannot write the admin token to /dev/null/")).unwrap();
+    assert!(warning.contains("\"level\":\"WARN\"") && warning.contains("set `admin.token`"), "{warning}");
+}
+
 #[test]
 fn redirected_output_is_json_and_nothing_else() {
     let folder = tempfile::tempdir().unwrap();

@@ -46,7 +46,9 @@ Signals:
        `shutdown.grace`, then open requests have `shutdown.drain` to finish. After a second signal,
        exit immediately
   SIGHUP
-       Reload the configuration";
+       Reload the configuration
+  SIGUSR1, SIGUSR2
+       Nothing: they are logged and ignored";
 
 pub const RUN: &str = "\
 Examples:

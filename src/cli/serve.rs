@@ -5,6 +5,7 @@ mod listeners;
 mod reloads;
 mod report;
 mod service_manager;
+mod signals;
 
 use crate::cli::color::has_color;
 use crate::cli::configuration::{ConfigurationFile, is_stream, maybe_path};
@@ -99,6 +100,7 @@ async fn run(file: &Path, runtime_file: Option<PathBuf>, registry: Registry) -> 
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let hangup = signal(SignalKind::hangup())?;
+    let _ignored = signals::ignore()?;
     // Workers first: whatever is kept per worker asks how many there are.
     let servers = Arc::new(Servers { public: Server::start(None)?, admin: Server::start(Some(1))? });
     let telemetry = OnceLock::new();

@@ -14,6 +14,7 @@ use gatewright_sdk::Secret;
 use gatewright_sdk::metrics::{Observed, number, observe};
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -27,8 +28,10 @@ pub struct Servers {
 /// Where an operator finds the token that the process generated.
 pub enum TokenPlace {
     File(AdminTokenFile),
-    /// It was printed.
+    /// It was printed on a terminal, because there is no file.
     Printed,
+    /// Nowhere: there is neither a file nor a terminal.
+    Nowhere,
 }
 
 /// The place of the token, once it was reported. Shared, so that the file is removed however the process ends.
@@ -223,29 +226,58 @@ impl Listeners {
         let path = match &*self.token.lock() {
             Some(TokenPlace::File(file)) => Some(file.path().to_owned()),
             Some(TokenPlace::Printed) => None,
-            None => return None,
+            Some(TokenPlace::Nowhere) | None => return None,
         };
         Some((self.admin.made_token(), path))
     }
 
-    /// Writes the token that this process made to its file, and reports where it is. It is never logged.
+    /// Writes the token that this process made to its file, and reports where it is. It is never logged: only a terminal
+    /// shows it, and only if there is no file.
     fn report_token(&mut self, address: &Address) {
         let path = admin_token::path(&address.id());
-        match (&*self.token.lock(), &path) {
+        let was_reported = match (&*self.token.lock(), &path) {
             (Some(TokenPlace::File(file)), Some(path)) if file.path() == path => return,
             (Some(TokenPlace::Printed), _) => return,
-            _ => {}
-        }
+            (Some(TokenPlace::Nowhere), _) => true,
+            _ => false,
+        };
         let token = self.admin.made_token();
-        let written = path.and_then(|path| AdminTokenFile::write(path, token).ok());
-        match (&written, self.reporting) {
-            (_, Reporting::Banner) => {}
-            (Some(file), _) => say(&format!("admin token for {} in {}\n", address.base(), file.path().display())),
-            (None, _) => {
-                say(&format!("admin token for {} (valid until restart): {}\n", address.base(), token.expose()))
+        let written = match path {
+            Some(path) => AdminTokenFile::write(path.clone(), token)
+                .map_err(|error| format!("cannot write the admin token to {}: {error}", path.display())),
+            None => Err("no file for the admin token: neither XDG_STATE_HOME nor HOME is an absolute path".to_owned()),
+        };
+        let place = match (written, self.reporting) {
+            (Ok(file), Reporting::Banner) => TokenPlace::File(file),
+            (Ok(file), Reporting::Log) => {
+                say(&format!("admin token for {} in {}\n", address.base(), file.path().display()));
+                TokenPlace::File(file)
             }
-        }
-        *self.token.lock() = Some(written.map_or(TokenPlace::Printed, TokenPlace::File));
+            (Err(error), Reporting::Banner) => {
+                self.notices.push(error);
+                TokenPlace::Printed
+            }
+            (Err(error), Reporting::Log) if std::io::stderr().is_terminal() => {
+                say(&format!(
+                    "{error}\nadmin token for {} (valid until restart): {}\n",
+                    address.base(),
+                    token.expose()
+                ));
+                TokenPlace::Printed
+            }
+            (Err(_), Reporting::Log) if was_reported => TokenPlace::Nowhere,
+            (Err(error), Reporting::Log) => {
+                let address = address.base();
+                tracing::warn!(
+                    address,
+                    error,
+                    "the admin API cannot be used, because its generated token is nowhere to be read: set `admin.token`, \
+                     such as to `${{file.secrets/admin-token}}`, or make the path writable and reload"
+                );
+                TokenPlace::Nowhere
+            }
+        };
+        *self.token.lock() = Some(place);
     }
 
     fn observe(&self, listener: &Listener) -> Vec<Arc<Observed>> {
