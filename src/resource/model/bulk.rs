@@ -60,6 +60,13 @@ fn column(name: &str, spec: &Resource, fields: &[Field]) -> Result<Upsert, (Stri
         };
         return Err((text, help, Code::UNKNOWN_FIELD));
     };
+    if spec.id.r#type == IdKind::String {
+        return Err((
+            format!("clients choose the ids of this resource, and an upsert by `{name}` has none for new items"),
+            "write `upsert: id`, or remove `type: string` from `id`: then the gateway makes the ids".to_owned(),
+            Code::BULK,
+        ));
+    }
     let unique = spec.fields.get(name).is_some_and(|field| field.unique.unique && field.unique.with.is_empty());
     if unique && writes(field) == (true, true) {
         return Ok(Upsert { column: Column::Field(position), fold: field.fold });

@@ -338,6 +338,10 @@ fn what_bulk_cannot_do_is_said_at_its_line() {
         faults(upsert, "upsert: id"),
         ["bulk.upsert: clients do not choose the ids of this resource, so an upsert cannot know items by `id`"]
     );
+    assert_eq!(
+        faults("store: main", "store: main\nid: { type: string }"),
+        ["bulk.upsert: clients choose the ids of this resource, and an upsert by `sku` has none for new items"]
+    );
     assert_eq!(faults(upsert, "upsert: nmae"), ["bulk.upsert: `upsert` names `nmae`, which is not a field"]);
     assert_eq!(
         faults(upsert, "upsert: name"),
