@@ -170,6 +170,32 @@ fn a_wrong_password_and_an_unknown_account_are_answered_alike() {
 }
 
 #[test]
+fn nobody_signs_in_by_a_name_that_two_accounts_have() {
+    let mut site = Site::start(&plain());
+    site.sign_up("ada@example.com");
+    let session = site.log_in("ada@example.com");
+    // The rule goes, and comes back after a second account was made.
+    let loose = plain().replace(", unique: { ignore_case: true }", "");
+    let loose: String =
+        loose.lines().filter(|line| !line.starts_with("  auth:")).map(|line| format!("{line}\n")).collect();
+    let reloaded = site.0.reload(&loose);
+    assert_eq!(reloaded.status, 200, "{reloaded:?}");
+    site.sign_up("Ada@example.com");
+    site.sign_up("eve@example.com");
+    let reloaded = site.0.reload(&plain());
+    assert_eq!(reloaded.status, 200, "{reloaded:?}");
+    site.0.wait_for_log(|line| {
+        line["message"] == "database schema warning" && line["table"] == "users" && line["field"] == "email"
+    });
+    for name in ["ada@example.com", "ADA@example.com"] {
+        assert_eq!(site.log_in_as(name, PASSWORD).status, 401);
+        site.0.wait_for_log(|line| line["message"] == "request" && line["reason"] == "ambiguous_account");
+    }
+    site.log_in("eve@example.com");
+    assert_eq!(site.refresh(&session).status, 200, "a session knows its account by the id");
+}
+
+#[test]
 fn a_refresh_token_that_is_used_again_ends_its_session_and_no_other() {
     let mut site = Site::start(&plain());
     let id = site.sign_up("ada@example.com");

@@ -46,7 +46,8 @@ fn first(model: &Model, reads: &[usize], rows: &mut dyn Rows) -> Result<Option<M
         let Some(field) = model.fields.get(*position) else { continue };
         item.extend(read(row, *position, &field.kind).map(|value| (field.name.clone(), value)));
     }
-    Ok(Some(item))
+    // A key of two items is a key of neither.
+    Ok(rows.next()?.is_none().then_some(item))
 }
 
 fn read(row: &dyn Row, position: usize, kind: &FieldType) -> Option<Value> {

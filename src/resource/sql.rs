@@ -168,7 +168,8 @@ impl Texts {
         }
     }
 
-    /// Some columns of the item with a value in `by`: version and id come first. The value is bound later.
+    /// Some columns of the item with a value in `by`: version and id come first. The value is bound later. There are two items if
+    /// older ones with equal values were kept when a unique rule came back: nothing tells which of them is meant.
     pub fn columns_by(&self, columns: &[Column], by: Column, fold: bool) -> String {
         let cells = columns.iter().map(|column| match column {
             Column::Id => self.id.clone(),
@@ -178,7 +179,7 @@ impl Texts {
             Column::Of(..) => "NULL".to_owned(),
         });
         let cells = cells.fold(format!("\"_version\", {}", self.id), |list, cell| list + ", " + &cell);
-        format!("SELECT {cells} FROM {} WHERE {} LIMIT 1", self.table, self.equals(by, fold, 1))
+        format!("SELECT {cells} FROM {} WHERE {} LIMIT 2", self.table, self.equals(by, fold, 1))
     }
 
     /// Version and id of an item with values in these fields. They are bound later.
@@ -198,10 +199,10 @@ impl Texts {
         self.item(&self.whole, id, condition)
     }
 
-    /// The item with a value in the field at `position`, with everything that is not a password. The value is bound later.
+    /// The item with a value in the field at `position`, with everything that is not a password. The value is bound later. There may be two.
     pub fn read_by(&self, position: usize) -> String {
         let found = self.equals(Column::Field(position), false, 1);
-        format!("SELECT {} FROM {} WHERE {found} LIMIT 1", self.whole, self.table)
+        format!("SELECT {} FROM {} WHERE {found} LIMIT 2", self.whole, self.table)
     }
 
     /// An item that others refer to, with everything that is not a password. It stays as it is until the transaction ends.

@@ -19,6 +19,7 @@ mod files;
 mod foreign_keys;
 mod help;
 mod hostile;
+mod kept_duplicates;
 mod large_tables;
 mod list;
 mod methods;

@@ -224,7 +224,7 @@ async fn write(
     let Some(text) = looks.first().map(|look| look.text.clone()) else { return Ok(Vec::new()) };
     let span = api.sql_span("UPDATE", Some(&text));
     let (decided, told) = (Arc::clone(&items), places.to_vec());
-    let decide = move |found| decide(&decided, (found, &shared), &told);
+    let decide = move |found| decide(&decided, (found, &shared), (&told, by));
     let job = api.store.write_seeing_all(api.model.timeout, looks, decide);
     let (changes, done) = match within(api.statements.begin("UPDATE"), span, job).await {
         Ok(written) => written,
@@ -257,10 +257,13 @@ async fn taken(api: &Api, items: &[Item], places: &[usize], columns: &[String]) 
 fn decide(
     items: &[Item],
     (mut found, shared): (Vec<Vec<Found>>, &SharedLooks),
-    places: &[usize],
+    (places, by): (&[usize], Upsert),
 ) -> Decision<Result<Vec<RowChange>, Problem>> {
     let seen = shared.seen(found.split_off(items.len().min(found.len())));
     let changes = items.iter().zip(found).map(|(Item { proposal, .. }, rows)| {
+        if rows.len() > 1 {
+            return Err(several(&proposal.model, by));
+        }
         let row = rows.into_iter().next();
         proposal.decide_about(row.map(|row| (Row::cell(&row, ID).owned(), parts(row))), &seen)
     });
@@ -280,6 +283,12 @@ fn decide(
             false => Done::wrote(Some(done), "changed"),
         })
     })
+}
+
+/// 409 if several items have the value by which one is known: they were kept when its unique rule came back.
+fn several(model: &Model, by: Upsert) -> Problem {
+    let (name, text) = (model.name_of(by.column), "several stored items have this value");
+    Problem::conflict(text).details(vec![Detail::new(name, "duplicate", text)])
 }
 
 /// The rows with their ids: those that the store counted up come from its statements.

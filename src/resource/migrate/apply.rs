@@ -16,17 +16,24 @@ pub struct Applied {
     /// Whether it follows other steps and means little without them.
     pub minor: bool,
     pub warning: Option<String>,
+    /// What the warning is about.
+    pub table: Option<String>,
+    pub column: Option<String>,
 }
 
 impl Applied {
     fn new(step: &Step, warning: Option<String>) -> Self {
-        Self { text: step.after(), minor: step.is_minor() || matches!(step, Step::Own(_)), warning }
+        let minor = step.is_minor() || matches!(step, Step::Own(_));
+        let (table, column) = step.place();
+        let (table, column) = (table.map(str::to_owned), column.map(str::to_owned));
+        Self { text: step.after(), minor, warning, table, column }
     }
 
     pub fn log(&self) {
         let step = self.text.as_str();
         if let Some(warning) = &self.warning {
-            tracing::warn!(detail = warning, human = warning, "database schema warning");
+            let (table, field) = (self.table.as_deref(), self.column.as_deref());
+            tracing::warn!(table, field, detail = warning, human = warning, "database schema warning");
         }
         if self.minor {
             tracing::debug!(step, human = step, "changed the database schema");

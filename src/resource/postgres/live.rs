@@ -45,7 +45,7 @@ fn create(session: &mut Connected<'_>, table: &str, index: &Index) -> Result<App
         return Err(explained(session, (table, index), error)?);
     }
     let text = format!("created index {} while others could write", index.name(table));
-    Ok(Applied { text, minor: false, warning: None })
+    Ok(Applied { text, minor: false, warning: None, table: None, column: None })
 }
 
 /// Removes what is left of an attempt.

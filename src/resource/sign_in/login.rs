@@ -33,13 +33,13 @@ pub(super) async fn answer(desk: Arc<SignIn>, request: Request) -> Result<Respon
         return Err(wrong(
             &desk,
             match found {
-                None => "unknown_account",
-                Some(_) if may_sign_in => "wrong_password",
-                Some(_) => "account_refused",
+                Err(reason) => reason,
+                Ok(_) if may_sign_in => "wrong_password",
+                Ok(_) => "account_refused",
             },
         ));
     }
-    let Some(Found { id, hash: Some(hash), .. }) = found else { return Err(wrong(&desk, "unknown_account")) };
+    let Ok(Found { id, hash: Some(hash), .. }) = found else { return Err(wrong(&desk, "unknown_account")) };
     let token = RefreshToken::first().ok_or_else(no_randomness)?;
     let (account, token) = desk.start(id, hash, token).await?.map_err(|reason| {
         desk.measures.failed();
@@ -80,19 +80,25 @@ impl SignIn {
         if fold { identity.to_ascii_lowercase() } else { identity.to_owned() }
     }
 
-    /// The account with this identity.
-    async fn find(&self, identity: String) -> Result<Option<Found>, Problem> {
+    /// The account with this identity; otherwise the reason why there is none. Two accounts have the same one if they were kept when its
+    /// unique rule came back. Then neither signs in, because nothing tells whose name it is.
+    async fn find(&self, identity: String) -> Result<Result<Found, &'static str>, Problem> {
         let (api, accounts) = (&self.api, Arc::clone(&self.accounts));
         let sql = Arc::clone(&self.accounts.find);
         let span = api.sql_span("SELECT", Some(&sql));
         let statement = Statement { sql, parameters: vec![Param::Text(identity)], deadline: api.model.timeout };
         let found = api.store.query(statement, move |rows| {
-            Ok(rows.next()?.map(|row| {
+            let found = rows.next()?.map(|row| {
                 let hash = match row.cell(2).owned() {
                     Param::Text(hash) => Some(hash),
                     _ => None,
                 };
                 Found { id: row.cell(1).owned(), hash, may_sign_in: accounts.admit(row, 3) }
+            });
+            let is_ambiguous = found.is_some() && rows.next()?.is_some();
+            Ok(found.ok_or("unknown_account").and_then(|found| match is_ambiguous {
+                true => Err("ambiguous_account"),
+                false => Ok(found),
             }))
         });
         within(api.statements.begin("SELECT"), span, found).await.map_err(|error| api.failure(&error))
