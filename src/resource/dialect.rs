@@ -60,6 +60,23 @@ impl Dialect {
         (self == Self::Sqlite && kind == ColumnType::Text).then(|| format!("{column} COLLATE BINARY"))
     }
 
+    /// A column or a value in orders and in the conditions `<` and `>`, if it would not have the order of its type otherwise.
+    ///
+    /// SQLite keeps decimals as texts, with the same number of digits after the point in each. Their order is exact with any number of
+    /// digits: that of their lengths, then that of their texts; with negative ones it is the reverse, so a `-` makes the length and
+    /// each digit count down. Only functions of SQLite itself are used, so that other programs can write to a table with an index on it.
+    pub fn ordered(self, text: &str, kind: ColumnType) -> Option<String> {
+        if self != Self::Sqlite || kind != ColumnType::Decimal {
+            return None;
+        }
+        let reversed = ('0'..='9')
+            .zip(('a'..='j').rev())
+            .fold(text.to_owned(), |reversed, (digit, letter)| format!("replace({reversed}, '{digit}', '{letter}')"));
+        Some(format!(
+            "CASE WHEN {text} >= '0' THEN char(80 + length({text})) || {text} ELSE char(80 - length({text})) || {reversed} END"
+        ))
+    }
+
     /// A column or a value, so that ASCII letters are equal in either case.
     pub fn folded(self, text: &str) -> String {
         match self {

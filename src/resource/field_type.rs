@@ -178,7 +178,12 @@ impl FieldType {
         matches!(self, Self::String | Self::Text | Self::Number | Self::Decimal { .. } | Self::Datetime)
     }
 
-    /// Whether the order of stored values is the order of their meaning.
+    /// Whether a list can be sorted by it. Values of `text` may be too long to sort many of them.
+    pub const fn is_sortable(&self) -> bool {
+        !matches!(self, Self::Text | Self::Json(_) | Self::Password)
+    }
+
+    /// Whether the order of values in memory is the order of their meaning, and says something.
     pub const fn is_ordered(&self) -> bool {
         !matches!(self, Self::Text | Self::Json(_) | Self::Decimal { .. } | Self::Boolean | Self::Password)
     }

@@ -8,6 +8,7 @@ pub mod others;
 pub mod served;
 mod settings;
 pub mod sharing;
+mod table;
 
 #[cfg(test)]
 mod tests;
@@ -26,10 +27,9 @@ use super::order::SortKey;
 use super::predicate::{Column, Predicate};
 use super::reply::Shape;
 use super::sql::Texts;
-use super::table::{Column as TableColumn, Declared, Index, Table, id_column};
+use super::table::Table;
 use crate::config::document::resource::{
-    Concurrency, Count, Generate, IdKind, Idempotency, OnDelete, Operation, Pagination, Patch, Put, Resource,
-    UnknownFields,
+    Concurrency, Count, Generate, IdKind, Idempotency, Operation, Pagination, Patch, Put, Resource, UnknownFields,
 };
 use gatewright_sdk::{ByteSize, Fault, HumanDuration, Problem, Request};
 use http::{HeaderValue, Method};
@@ -282,7 +282,7 @@ pub fn compile(
     }
     let generate =
         spec.id.generate.unwrap_or(if spec.id.r#type == IdKind::Integer { Generate::Auto } else { Generate::V7 });
-    let table = table(table_name, spec, &fields, indexes);
+    let table = table::table((table_name, dialect), spec, &fields, indexes);
     let (collection, item) = allow(&operations, spec);
     let mut model = Model {
         name: name.into(),
@@ -327,43 +327,6 @@ pub fn alone(name: &str, spec: &Resource, dialect: Dialect, production: bool) ->
     let routes = serde_yaml::from_str(&format!("{name}: {{ path: /{name}, resource: {name} }}")).expect("a route");
     let served = served::Served::of(&routes);
     compile((name, spec), Others { resources: &resources, served: &served }, dialect, production)
-}
-
-fn table(name: String, spec: &Resource, fields: &[Field], mut indexes: Vec<Index>) -> Table {
-    let id = id_column(spec.id.r#type);
-    let columns = fields.iter().map(|field| TableColumn {
-        name: field.name.clone(),
-        kind: field.kind.column(),
-        default: field.default.as_ref().and_then(|source| match source {
-            // There may be no such item, and a store that checks does not fill a column with it.
-            super::field::Source::Constant(constant) if field.reference.is_none() => constant.literal(),
-            _ => None,
-        }),
-        required: !field.nullable,
-        form: Some(field.form()),
-        references: field.reference.as_ref().map(|reference| reference.table.clone()),
-        declared: Declared {
-            renamed_from: spec.fields.get(&field.name).and_then(|written| written.renamed_from.clone()),
-            is_secret: field.write_only || field.hidden,
-            is_wide: field.kind.is_wide(),
-            precision: field.kind.precision(),
-            acts_on_delete: field.reference.as_ref().is_some_and(|to| to.on_delete != OnDelete::Restrict),
-        },
-    });
-    let columns: Vec<_> = columns.collect();
-    for (declared, field) in spec.fields.iter().zip(fields) {
-        let (_, declared) = declared;
-        if declared.unique.unique {
-            let with = declared.unique.with.iter().cloned();
-            let columns = std::iter::once(field.name.clone()).chain(with).collect();
-            indexes.push(Index { columns, unique: true, ignore_case: field.fold });
-        } else if (declared.index || field.reference.is_some())
-            && !indexes.iter().any(|index| index.columns == [&*field.name])
-        {
-            indexes.push(Index { columns: vec![field.name.clone()], unique: false, ignore_case: false });
-        }
-    }
-    Table { name, id, id_counts: spec.id.r#type == IdKind::Integer, columns, indexes }
 }
 
 /// The `Allow` values of collection and item (RFC 9110 section 10.2.1).

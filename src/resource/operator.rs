@@ -37,8 +37,18 @@ pub fn operator_named(word: &str) -> Option<FilterOp> {
     OPERATORS.into_iter().find(|operator| operator_word(*operator) == word)
 }
 
-/// Whether the store compares values of `kind` so in the sense they have. Decimals are kept as text: they are equal or
-/// not, and their order is not the order of the text.
+/// Whether filters compare values of `kind` so: the store does it in the sense that they have.
+pub fn filters(operator: FilterOp, kind: &FieldType) -> bool {
+    fits(operator, kind) || matches!(kind, FieldType::Decimal { .. }) && asks_for_order(operator)
+}
+
+/// Whether it asks which of two values is greater.
+pub const fn asks_for_order(operator: FilterOp) -> bool {
+    matches!(operator, FilterOp::Lt | FilterOp::Lte | FilterOp::Gt | FilterOp::Gte)
+}
+
+/// Whether access rules compare values of `kind` so, which they also do with rows that no store has yet. There decimals are text:
+/// they are equal or not, and their order is not the order of the text.
 pub fn fits(operator: FilterOp, kind: &FieldType) -> bool {
     match operator {
         FilterOp::Null => true,

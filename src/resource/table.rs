@@ -90,12 +90,19 @@ pub struct Index {
     pub unique: bool,
     /// Compare ASCII letters case-insensitively.
     pub ignore_case: bool,
+    /// Has the [order](super::dialect::Dialect::ordered) of the decimals in its only column, in a store whose columns do not have it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ordered: bool,
 }
 
 impl Index {
-    /// `gwu_<table>.<columns>` if unique, otherwise `gwi_…`. Names contain no dot, so no two indexes share a name.
+    /// `gwu_<table>.<columns>` if unique, `gwo_…` if it has the order of decimals, otherwise `gwi_…`. Names contain no dot, so no two indexes share a name.
     pub fn name(&self, table: &str) -> String {
-        let kind = if self.unique { "gwu" } else { "gwi" };
+        let kind = match (self.unique, self.ordered) {
+            (true, _) => "gwu",
+            (false, true) => "gwo",
+            (false, false) => "gwi",
+        };
         format!("{kind}_{table}.{}", self.columns.join("."))
     }
 }

@@ -25,6 +25,7 @@ mod list;
 mod methods;
 mod migrations;
 mod order;
+mod ordered;
 mod ownership;
 mod paging;
 mod partitions;

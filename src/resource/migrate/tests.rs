@@ -9,7 +9,7 @@ fn column(name: &str, kind: ColumnType) -> Column {
 }
 
 fn index(column: &str, unique: bool) -> Index {
-    Index { columns: vec![column.into()], unique, ignore_case: false }
+    Index { columns: vec![column.into()], unique, ignore_case: false, ordered: false }
 }
 
 /// A table `users` with one text field, `email`.

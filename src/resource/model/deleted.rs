@@ -121,7 +121,8 @@ fn table(live: &Table) -> Table {
     };
     let referring = live.columns.iter().filter(|column| column.references.is_some());
     let indexed = referring.map(|column| column.name.as_str()).chain([DELETED_AT]);
-    let index = |name: &str| Index { columns: vec![name.to_owned()], unique: false, ignore_case: false };
+    let index =
+        |name: &str| Index { columns: vec![name.to_owned()], unique: false, ignore_case: false, ordered: false };
     let indexes = indexed.map(index).collect();
     let fields = live.columns.iter().map(|column| Column { references: None, ..column.clone() });
     let own = [plain(DELETED_AT, ColumnType::Datetime), plain(DELETION, ColumnType::Text)];
@@ -133,7 +134,7 @@ fn deleted_at() -> Field {
     let kind = FieldType::Datetime;
     Field {
         name: DELETED_AT.to_owned(),
-        filter: OPERATORS.into_iter().filter(|operator| crate::resource::operator::fits(*operator, &kind)).collect(),
+        filter: OPERATORS.into_iter().filter(|operator| crate::resource::operator::filters(*operator, &kind)).collect(),
         kind,
         required: false,
         nullable: true,

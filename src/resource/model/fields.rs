@@ -317,12 +317,14 @@ fn check_shown(written: &Written, context: &mut FieldContext<'_>) {
 }
 
 fn check_operators(written: &Written, kind: &FieldType, context: &mut FieldContext<'_>) {
-    if written.sort && !kind.is_ordered() {
-        let help = "remove it; sortable types: string, email, url, uuid, enum, integer, number, datetime, date";
-        context.fault_with_help(Code::SORT, "sort", "values of this type cannot be sorted", help);
+    if written.sort && !kind.is_sortable() {
+        let help = "remove it; sortable types: string, email, url, uuid, enum, integer, number, decimal, boolean, \
+                    datetime, date, ref";
+        let message = format!("values of the type `{}` cannot be sorted", kind.word());
+        context.fault_with_help(Code::SORT, "sort", message, help);
     }
     for (at, operator) in written.filter.iter().enumerate() {
-        if !operator::fits(*operator, kind) {
+        if !operator::filters(*operator, kind) {
             let word = operator::operator_word(*operator);
             let message = format!("`{word}` is not supported for this type");
             context.fault(Code::FILTER, &format!("filter[{at}]"), message);

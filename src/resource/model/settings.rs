@@ -133,7 +133,7 @@ pub(super) fn indexes(spec: &Resource, faults: &mut Vec<Fault>) -> Vec<Index> {
         if made.iter().any(|index: &Index| index.columns == *columns) {
             faults.push(Fault::new(format!("indexes[{at}]"), "this index is listed twice").code(Code::INDEX));
         }
-        made.push(Index { columns: columns.clone(), unique: false, ignore_case: false });
+        made.push(Index { columns: columns.clone(), unique: false, ignore_case: false, ordered: false });
     }
     made
 }

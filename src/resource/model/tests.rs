@@ -77,9 +77,9 @@ fn keys_fit_the_type() {
         ("type: json, schema: {type: 5}", "schema"),
         ("type: json, schema: {$ref: \"https://example.com/x\"}", "schema"),
         ("type: json, sort: true", "sort"),
-        ("type: decimal, sort: true", "sort"),
+        ("type: text, sort: true", "sort"),
         ("type: integer, filter: [prefix]", "filter[0]"),
-        ("type: decimal, filter: [eq, gt]", "filter[1]"),
+        ("type: boolean, filter: [eq, gt]", "filter[1]"),
         ("type: enum", "values"),
         ("type: enum, values: []", "values"),
         ("type: enum, values: [x, x]", "values[1]"),
@@ -211,7 +211,9 @@ fn rules_know_the_operators_that_filters_know() {
             let filter = of_field(&format!("a: {{{field}, filter: [\"{operator}\"]}}"));
             let value = if operator == "null" { "true" } else { "$claims.x" };
             let rule = of_rule(field, &format!("{{\"{operator}\": {value}}}"));
-            assert_eq!(filter.is_empty(), rule.is_empty(), "{field} {operator}: {filter:?} {rule:?}");
+            // Rules also judge rows in memory, where the order of decimals is not known.
+            let only_filters = field.contains("decimal") && ["lt", "lte", "gt", "gte"].contains(&operator);
+            assert_eq!(filter.is_empty(), rule.is_empty() || only_filters, "{field} {operator}: {filter:?} {rule:?}");
             if let [fault] = &*rule {
                 assert_eq!(fault.path, format!("access.read.where.a.{operator}"));
                 assert!(fault.message.contains("is not supported for") && fault.help.is_some(), "{fault:?}");

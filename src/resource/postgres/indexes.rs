@@ -98,7 +98,8 @@ pub fn found(session: &mut dyn Session, table: &str) -> Result<BTreeMap<String, 
     let mut found: BTreeMap<String, (Index, bool)> = BTreeMap::new();
     for row in session.rows(&sql, &[Param::Text(table.to_owned())])? {
         let (column, folded) = column(&text(&row, 3));
-        let new = (Index { columns: Vec::new(), unique: is(&row, 1), ignore_case: folded }, is(&row, 2));
+        let new =
+            (Index { columns: Vec::new(), unique: is(&row, 1), ignore_case: folded, ordered: false }, is(&row, 2));
         let (index, _) = found.entry(text(&row, 0)).or_insert(new);
         index.ignore_case &= folded;
         // A part of an index of another program: the id itself may still be the same.

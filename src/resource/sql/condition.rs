@@ -64,6 +64,12 @@ impl Texts {
     /// Compares the column, which is called `name` here.
     fn compare(&self, sql: &mut Sql, comparison: &Comparison, name: &str) {
         let (column, own) = (comparison.column, name);
+        if let Some(ordered) = self.dialect.ordered(own, self.kind(column))
+            && let Some(sign) = order_sign(comparison.operator)
+        {
+            let _ = write!(sql.text, "{ordered} {sign} ");
+            return self.bind_ordered(sql, comparison.values.first().cloned().unwrap_or(Param::Null), column);
+        }
         let folded = match comparison.fold {
             true => Some(self.dialect.folded(own)),
             false => self.dialect.exact(own, self.kind(column)),
@@ -73,10 +79,9 @@ impl Texts {
         let sign = match comparison.operator {
             FilterOp::Eq => "=",
             FilterOp::Ne => "<>",
-            FilterOp::Lt => "<",
-            FilterOp::Lte => "<=",
-            FilterOp::Gt => ">",
-            FilterOp::Gte => ">=",
+            FilterOp::Lt | FilterOp::Lte | FilterOp::Gt | FilterOp::Gte => {
+                order_sign(comparison.operator).unwrap_or_default()
+            }
             FilterOp::Null => {
                 let not = if first == Param::Integer(1) { "" } else { " NOT" };
                 let _ = write!(sql.text, "{own} IS{not} NULL");
@@ -128,6 +133,17 @@ impl Texts {
             self.bind(sql, Param::Text(end), column);
         }
         sql.text.push(')');
+    }
+}
+
+/// The sign of an operator that asks which of two values is greater.
+const fn order_sign(operator: FilterOp) -> Option<&'static str> {
+    match operator {
+        FilterOp::Lt => Some("<"),
+        FilterOp::Lte => Some("<="),
+        FilterOp::Gt => Some(">"),
+        FilterOp::Gte => Some(">="),
+        _ => None,
     }
 }
 

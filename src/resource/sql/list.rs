@@ -5,6 +5,7 @@ use crate::resource::order::SortKey;
 use crate::resource::predicate::{Column, Comparison, Predicate};
 use crate::resource::store::{Cell, Param, Row, Sql};
 use crate::resource::watch::Revision;
+use std::borrow::Cow;
 use std::fmt::Write;
 
 /// Which rows come after the cursor.
@@ -56,7 +57,7 @@ impl Texts {
     ) -> Option<Sql> {
         let (key, rest_keys) = keys.split_first()?;
         let (value, rest_values) = values.split_first()?;
-        let name = self.name(key.column);
+        let name = &*self.ordered(key.column);
         let nullable = key.column != Column::Id;
         let mut sql = Sql::new(format!("SELECT {} FROM {}", self.revised, self.table), []);
         let word = if self.conditions(&mut sql, only, filters) { " AND " } else { " WHERE " };
@@ -66,9 +67,9 @@ impl Texts {
             (After::Valued, Param::Null) => return None,
             (After::Valued, value) => {
                 let _ = write!(sql.text, "{name} {sign}= ");
-                self.bind(&mut sql, value.clone(), key.column);
+                self.bind_ordered(&mut sql, value.clone(), key.column);
                 let _ = write!(sql.text, " AND ({name} {sign} ");
-                self.bind(&mut sql, value.clone(), key.column);
+                self.bind_ordered(&mut sql, value.clone(), key.column);
                 if !rest_keys.is_empty() {
                     let _ = write!(sql.text, " OR ");
                     self.beyond(&mut sql, rest_keys, rest_values);
@@ -96,7 +97,7 @@ impl Texts {
             sql.text.push_str("FALSE");
             return;
         };
-        let name = self.name(key.column);
+        let name = &*self.ordered(key.column);
         let sign = if key.descending { '<' } else { '>' };
         if *value == Param::Null {
             let _ = write!(sql.text, "({name} IS NULL AND ");
@@ -105,13 +106,13 @@ impl Texts {
             return;
         }
         let _ = write!(sql.text, "({name} {sign} ");
-        self.bind(sql, value.clone(), key.column);
+        self.bind_ordered(sql, value.clone(), key.column);
         if key.column == Column::Id {
             sql.text.push(')');
             return;
         }
         let _ = write!(sql.text, " OR {name} IS NULL OR ({name} = ");
-        self.bind(sql, value.clone(), key.column);
+        self.bind_ordered(sql, value.clone(), key.column);
         sql.text.push_str(" AND ");
         self.beyond(sql, rest_keys, rest_values);
         sql.text.push_str("))");
@@ -163,10 +164,23 @@ impl Texts {
         sql.text.push_str(" ORDER BY ");
         for (at, key) in keys.iter().enumerate() {
             sql.text.push_str(if at > 0 { ", " } else { "" });
-            sql.text.push_str(self.name(key.column));
+            sql.text.push_str(&self.ordered(key.column));
             sql.text.push_str(if key.descending { " DESC" } else { "" });
             sql.text.push_str(if key.column == Column::Id { "" } else { " NULLS LAST" });
         }
+    }
+
+    /// Appends a value for a column, to ask which of the two is greater.
+    pub(super) fn bind_ordered(&self, sql: &mut Sql, value: Param, column: Column) {
+        sql.parameters.push(value);
+        let value = self.dialect.value(sql.parameters.len(), self.kind(column));
+        sql.text.push_str(&self.dialect.ordered(&value, self.kind(column)).unwrap_or(value));
+    }
+
+    /// A column in orders.
+    fn ordered(&self, column: Column) -> Cow<'_, str> {
+        let name = self.name(column);
+        self.dialect.ordered(name, self.kind(column)).map_or(Cow::Borrowed(name), Cow::Owned)
     }
 
     fn limit_to(&self, sql: &mut Sql, limit: u64, offset: u64) {

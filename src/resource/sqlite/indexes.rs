@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::resource::contract::{Cell, Error, Found, Param, Row};
+use crate::resource::dialect::Dialect;
 use crate::resource::migrate::session::{Session, text};
-use crate::resource::table::Index;
+use crate::resource::table::{ColumnType, Index};
 
 /// All names were validated: small letters, digits and `_`.
 pub fn create_index(table: &str, index: &Index) -> String {
@@ -14,8 +15,24 @@ pub fn create_index(table: &str, index: &Index) -> String {
 
 fn on_columns(table: &str, index: &Index) -> String {
     let fold = fold(index);
-    let columns: Vec<_> = index.columns.iter().map(|column| format!("\"{column}\"{fold}")).collect();
+    let key = |column| match index.ordered {
+        true => order(column),
+        false => format!("\"{column}\"{fold}"),
+    };
+    let columns: Vec<_> = index.columns.iter().map(key).collect();
     format!("INDEX \"{}\" ON \"{table}\" ({})", index.name(table), columns.join(", "))
+}
+
+/// What an index of the order of decimals contains.
+fn order(column: &String) -> String {
+    let column = format!("\"{column}\"");
+    Dialect::Sqlite.ordered(&column, ColumnType::Decimal).unwrap_or(column)
+}
+
+/// The column of whose decimals an index has the order.
+fn ordered(sql: &str) -> Option<String> {
+    let column = sql.split_once("(CASE WHEN \"")?.1.split_once('"')?.0.to_owned();
+    sql.ends_with(&format!(" ({})", order(&column))).then_some(column)
 }
 
 fn fold(index: &Index) -> &'static str {
@@ -74,15 +91,18 @@ pub const KEYS: &str = "SELECT CASE WHEN cid < 0 THEN '(expression)' WHEN name =
 
 /// The indexes of a table by name, and whether each is partial.
 pub fn found(session: &mut dyn Session, table: &str) -> Result<BTreeMap<String, (Index, bool)>, Error> {
-    let sql = "SELECT name, \"unique\", partial FROM pragma_index_list($1) WHERE origin = 'c'";
+    let sql = "SELECT l.name, l.\"unique\", l.partial, s.sql FROM pragma_index_list($1) l \
+               JOIN sqlite_schema s ON s.type = 'index' AND s.name = l.name WHERE l.origin = 'c'";
     let is = |row: &Found, column| row.cell(column) == Cell::Integer(1);
     let mut found = BTreeMap::new();
     for row in session.rows(sql, &[Param::Text(table.to_owned())])? {
         let name = text(&row, 0);
         let keys = session.rows(KEYS, &[Param::Text(table.to_owned()), Param::Text(name.clone())])?;
         let ignore_case = !keys.is_empty() && keys.iter().all(|key| text(key, 1) == "NOCASE");
-        let columns = keys.iter().map(|key| text(key, 0)).collect();
-        found.insert(name, (Index { columns, unique: is(&row, 1), ignore_case }, is(&row, 2)));
+        let ordered = ordered(&text(&row, 3));
+        let is_ordered = ordered.is_some();
+        let columns = ordered.map_or_else(|| keys.iter().map(|key| text(key, 0)).collect(), |column| vec![column]);
+        found.insert(name, (Index { columns, unique: is(&row, 1), ignore_case, ordered: is_ordered }, is(&row, 2)));
     }
     Ok(found)
 }

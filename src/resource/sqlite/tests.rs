@@ -22,7 +22,7 @@ fn users() -> Table {
         id: ColumnType::Uuid,
         id_counts: false,
         columns: vec![column("email", ColumnType::Text), column("age", ColumnType::Integer)],
-        indexes: vec![Index { columns: vec!["email".into()], unique: true, ignore_case: true }],
+        indexes: vec![Index { columns: vec!["email".into()], unique: true, ignore_case: true, ordered: false }],
     }
 }
 

@@ -80,7 +80,10 @@ impl Tables {
             target.transaction(|target| {
                 let found = target.catalog.indexes(target.session.as_mut(), &table.name);
                 let found = found.map_err(|error| target.failed(&error))?;
-                for index in table.indexes.iter().filter(|index| !found.contains_key(&index.name(&table.name))) {
+                let needed = |index: &&Index| target.dialect == Dialect::Sqlite || !index.ordered;
+                let absent = |index: &&Index| !found.contains_key(&index.name(&table.name));
+                let absent: Vec<_> = table.indexes.iter().filter(needed).filter(absent).collect();
+                for index in absent {
                     make(target, &table.name, index, guarded(record).contains(index))?;
                 }
                 if table.id_counts {

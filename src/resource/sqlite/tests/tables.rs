@@ -230,7 +230,7 @@ async fn addresses_from_before_the_normal_form_are_brought_into_it() {
 #[tokio::test]
 async fn a_plan_whose_steps_would_fail_is_refused_and_changes_nothing() {
     let mut wanted = users();
-    wanted.indexes.push(Index { columns: vec!["age".into()], unique: false, ignore_case: false });
+    wanted.indexes.push(Index { columns: vec!["age".into()], unique: false, ignore_case: false, ordered: false });
     let folder = TempDir::new().unwrap();
     let open = prepared_in(&folder).await;
     sql(&open, "CREATE TABLE other (x TEXT)").await;
