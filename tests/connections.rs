@@ -259,7 +259,8 @@ fn the_soft_limit_of_descriptors_does_not_bound_the_connections() {
 
 #[test]
 fn a_start_warns_of_too_few_descriptors_for_the_connections() {
-    let listeners = r#"listeners: { web: { address: "127.0.0.1:0", limits: { connections: 100 } } }"#;
+    let listeners = r#"listeners: { web: { address: "127.0.0.1:0", limits: { connections: 100 } } }
+routes: { a: { path: /a, respond: { text: a } } }"#;
     let few = |folder: &std::path::Path| command_after("ulimit -n 256", folder);
     let mut gateway = Gateway::start_as(&format!("{HEAD}{listeners}"), few);
     let line = gateway.wait_for_log(|line| line["level"] == "WARN");

@@ -145,7 +145,9 @@ async fn a_condition_is_about_the_version_that_was_deleted() {
 
 #[tokio::test]
 async fn an_id_can_be_used_again() {
-    let yaml = NOTES.replace("  put: merge\n", "  put: replace\n  id: { type: string }\n");
+    let yaml = NOTES
+        .replace("  put: merge\n", "  put: replace\n  id: { type: string }\n")
+        .replace("upsert: slug", "upsert: id");
     let world = world(&yaml).await;
     let notes = world.of("notes");
     for text in ["first", "second"] {
