@@ -43,6 +43,10 @@ fn unknown_store(setting: &str, name: &str, document: &Document) -> Fault {
     let counting = document.stores.iter().filter(|(_, store)| store.url.store == StoreKind::Redis);
     let known: Vec<&str> = counting.map(|(name, _)| name).collect();
     let help = match known.as_slice() {
+        _ if name.contains("://") => {
+            "write the name of a store: define `stores: { counters: { url: \"redis://…\" } }`, and use `counters`"
+                .to_owned()
+        }
         [] => format!("define it: `stores: {{ {name}: {{ url: \"redis://127.0.0.1:6379\" }} }}`"),
         known => words::way_out(name, known),
     };
