@@ -48,7 +48,7 @@ pub(super) fn list(model: &Model) -> Vec<Value> {
         query(
             "per_page",
             &format!("The number of items on a page. More than {} are reduced to it.", pages.max_per_page),
-            json!({ "type": "integer", "format": "int64", "minimum": 1, "default": pages.per_page }),
+            json!({ "type": "integer", "minimum": 1, "default": pages.per_page }),
         ),
     ];
     all.push(sort(model));
