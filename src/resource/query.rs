@@ -145,9 +145,11 @@ pub fn list(model: &Model, query: Option<&str>, only: Option<Comparison>) -> Res
     let mut kept = String::new();
     let given = gather(model, query.unwrap_or_default(), &mut kept, &mut faults);
 
-    let page = given.page.as_ref().map(|pair| number("page", &pair.value, &mut faults, || hints::PAGE.to_owned()));
+    let page =
+        given.page.as_ref().map(|pair| number("page", &pair.value, None, &mut faults, || hints::PAGE.to_owned()));
     let sizes = || hints::page_sizes(model.pagination.max_per_page);
-    let per_page = given.per_page.as_ref().map(|pair| number("per_page", &pair.value, &mut faults, sizes));
+    let per_page =
+        given.per_page.as_ref().map(|pair| number("per_page", &pair.value, Some(u32::MAX), &mut faults, sizes));
     let per_page = per_page.unwrap_or(model.pagination.per_page).min(model.pagination.max_per_page);
     if let Some(page) = page {
         if u64::from(page) > last_page(&model.pagination) {
@@ -274,14 +276,14 @@ fn gather<'a>(model: &Model, query: &'a str, kept: &mut String, faults: &mut Fau
     given
 }
 
-/// A number from 1; one that is too large for the type is the largest.
-fn number(name: &str, text: &str, faults: &mut Faults, help: impl FnOnce() -> String) -> u32 {
+/// A number from 1. `largest` is taken for one that is too large for the type.
+fn number(name: &str, text: &str, largest: Option<u32>, faults: &mut Faults, help: impl FnOnce() -> String) -> u32 {
     let is_number = !text.is_empty() && !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit());
-    if !is_number {
+    let number = if is_number { text.parse().ok().or(largest) } else { None };
+    number.unwrap_or_else(|| {
         faults.teach(name, "min", "must be an integer of at least 1", help);
-        return 1;
-    }
-    text.parse().unwrap_or(u32::MAX)
+        1
+    })
 }
 
 fn sort(model: &Model, text: &str, faults: &mut Faults) -> Vec<SortKey> {
