@@ -207,7 +207,7 @@ routes:
 
     assert_eq!(gateway.get("/brief").status, 500);
     let line = gateway.wait_for_log(|line| line["message"] == "ejection ended");
-    assert_eq!((&line["level"], &line["target"]), (&"INFO".into(), &failing.to_string().into()), "{line}");
+    assert_eq!((&line["level"], &line["upstream_target"]), (&"INFO".into(), &failing.to_string().into()), "{line}");
     assert_eq!(state(&gateway, "brief")["panic"], false);
     let line = gateway.wait_for_log(|line| line["message"] == "only healthy targets get requests again");
     assert_eq!((&line["upstream"], &line["healthy"]), (&"brief".into(), &1.into()), "{line}");

@@ -169,6 +169,18 @@ fn plugins_depend_on_the_contract_and_not_on_the_engine() {
     assert!(wrong.is_empty(), "{wrong:?}");
 }
 
+/// Each event has a `target`, where it comes from. A second one would be the same key twice in a line of JSON.
+#[test]
+fn no_event_has_a_field_with_the_name_of_its_target() {
+    let is_field = |line: &str| line.trim_start().starts_with("target = ") && line.ends_with(',');
+    assert!(is_field("    target = &**address,") && !is_field("    target: \"gatewright::upstream\","));
+    let found: Vec<_> = (all_files().iter())
+        .filter(|path| fs::read_to_string(path).unwrap().lines().any(is_field))
+        .map(|path| shown(path))
+        .collect();
+    assert!(found.is_empty(), "{found:?}");
+}
+
 #[test]
 fn nothing_is_left_unfinished() {
     let marks =

@@ -262,6 +262,18 @@ fn a_low_limit_of_open_files_is_one_of_the_warnings() {
     );
 }
 
+/// What a gateway without a terminal logs until it serves, and while it shuts down.
+fn logged(child: &mut Child) -> String {
+    let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
+    let mut lines = String::new();
+    while !lines.contains("\"serving\"") {
+        assert_ne!(std::io::BufRead::read_line(&mut output, &mut lines).unwrap(), 0, "{lines}");
+    }
+    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    output.read_to_string(&mut lines).unwrap();
+    lines
+}
+
 /// `/dev/null` is no folder, not even for root.
 #[test]
 fn only_a_terminal_shows_a_token_that_has_no_file() {
@@ -281,12 +293,7 @@ fn only_a_terminal_shows_a_token_that_has_no_file() {
     let mut program = command(folder.path());
     program.args(["run", "gateway.yaml"]).envs([unwritable]).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = program.spawn().unwrap();
-    let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
-    let mut lines = String::new();
-    while !lines.contains("\"serving\"") {
-        assert_ne!(std::io::BufRead::read_line(&mut output, &mut lines).unwrap(), 0, "{lines}");
-    }
-    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
+    let lines = logged(&mut child);
     let mut said = String::new();
     child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(child.wait().unwrap().success());
@@ -305,13 +312,7 @@ fn redirected_output_is_json_and_nothing_else() {
     program.arg("run").env("PORT", "0").env("GATEWRIGHT__ADMIN__ADDRESS", "127.0.0.1:0");
     program.env("GATEWRIGHT__ADMIN__TOKEN", ADMIN_TOKEN).stdout(Stdio::piped());
     let mut child = program.spawn().unwrap();
-    let mut output = std::io::BufReader::new(child.stdout.take().unwrap());
-    let mut lines = String::new();
-    while !lines.contains("\"serving\"") {
-        assert_ne!(std::io::BufRead::read_line(&mut output, &mut lines).unwrap(), 0, "{lines}");
-    }
-    assert!(Command::new("kill").arg(child.id().to_string()).status().unwrap().success());
-    output.read_to_string(&mut lines).unwrap();
+    let lines = logged(&mut child);
     assert!(child.wait().unwrap().success());
     assert!(lines.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()), "{lines}");
     for message in ["listening", "admin API listening", "changed the database schema", "shutting down", "stopped"] {

@@ -147,11 +147,11 @@ impl Backends {
         panics
     }
 
-    /// Whether `backend` may get requests.
-    pub fn uses(&self, backend: &Backend) -> bool {
+    /// Whether `backend` may get requests. `panics` is what [`Self::panics`] said.
+    pub fn uses(&self, backend: &Backend, panics: bool) -> bool {
         let drained = self.targets.get(backend.target).is_none_or(|target| target.weight == 0);
         let checked = self.settings.spec.health_checks.is_some();
-        !drained && (!checked || backend.is_available() || self.panics())
+        !drained && (!checked || backend.is_available() || panics)
     }
 
     /// Records what became of a request to `backend`, and ejects it if it failed too often.

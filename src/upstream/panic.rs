@@ -60,7 +60,7 @@ async fn end(outcomes: Weak<Outcomes>, target: Arc<ProxyTarget>, time: Duration)
     tracing::info!(
         target: "gatewright::upstream",
         upstream = &**upstream,
-        target = &**address,
+        upstream_target = &**address,
         peer = peer.as_deref(),
         human = format!("upstream {upstream}: the ejection of {target} has ended"),
         "ejection ended"

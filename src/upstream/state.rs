@@ -40,11 +40,12 @@ pub struct TargetState {
 impl Upstream {
     pub fn state(&self) -> UpstreamState {
         let circuit_open = self.breaker.as_ref().is_some_and(|limited| limited.breaker.is_open());
+        let panic = self.backends.panics();
         let state = |backend: &Arc<Backend>| {
-            backend.state(self.backends.uses(backend), self.backends.lookup_error(backend.target))
+            backend.state(self.backends.uses(backend, panic), self.backends.lookup_error(backend.target))
         };
         let targets = self.backends.now().list.iter().map(state).collect();
-        UpstreamState { circuit_open, panic: self.backends.panics(), targets }
+        UpstreamState { circuit_open, panic, targets }
     }
 }
 
