@@ -12,7 +12,7 @@ use crate::engine::exchange::Exchange;
 use crate::engine::live::Live;
 use crate::engine::snapshot::{AdminListener, HealthPath, Snapshot};
 use crate::path::Spelling;
-use crate::server::{Admitted, Application, Arrival, admit};
+use crate::server::{Admitted, Application, Arrival, Outdated, admit};
 use crate::terms::RequestTerms;
 use crate::tunnel;
 use gatewright_sdk::{Facts, HttpService, Problem, Reply, Request, Response, Secret};
@@ -41,11 +41,13 @@ impl Application for Gateway {
         let body_bytes = |head: &Parts, spelling| snapshot.body_bytes(listener, head, spelling);
         let (client, admitted) = admit(&arrival, &listener.terms, request, body_bytes);
         let exchange = match admitted {
-            Ok(Admitted { request, .. }) if arrival.outdated => snapshot.refuse(listener, client, request, outdated()),
-            Ok(Admitted { request, spelling }) => match self.health(&snapshot, &request, spelling) {
-                Some(health) => snapshot.call_health(listener, client, request, health),
-                None => snapshot.call(listener, (client, arrival.certificate), request, spelling),
-            },
+            Ok(Admitted { request, spelling }) => {
+                match (arrival.outdated, self.health(&snapshot, &request, spelling)) {
+                    (Some(why), _) => snapshot.refuse(listener, client, request, outdated(why)),
+                    (None, Some(health)) => snapshot.call_health(listener, client, request, health),
+                    (None, None) => snapshot.call(listener, (client, arrival.certificate), request, spelling),
+                }
+            }
             Err(refused) => snapshot.refuse(listener, client, refused.request, refused.response),
         };
         exchange.for_tunnel(tunnel)
@@ -139,13 +141,21 @@ impl Application for AdminGateway {
     }
 }
 
-/// The response when an edit demands another certificate of the client than the one of its connection. Clients may repeat the request on
-/// another connection (RFC 9110 section 15.5.20).
+/// The response on a connection that must not be used any more after an edit. Clients may repeat the request on another connection
+/// (RFC 9110 section 15.5.20).
 #[cold]
-fn outdated() -> Response {
-    let message = "This connection was made before the accepted client certificates changed: connect again";
-    let problem = Problem::new(StatusCode::MISDIRECTED_REQUEST, "misdirected_request", message);
-    problem.log_reason("client_certificates_changed").into()
+fn outdated(why: Outdated) -> Response {
+    let (message, reason) = match why {
+        Outdated::Certificates => (
+            "This connection was made before the accepted client certificates changed: connect again",
+            "client_certificates_changed",
+        ),
+        Outdated::Ignored => (
+            "This connection was made before the TLS settings changed, and the client was told to close it: connect again",
+            "connection_outdated",
+        ),
+    };
+    Problem::new(StatusCode::MISDIRECTED_REQUEST, "misdirected_request", message).log_reason(reason).into()
 }
 
 /// The response when an edit removed the address while the request was in flight.

@@ -16,6 +16,7 @@ mod handshake;
 mod lingering;
 mod listener;
 mod listening;
+mod notice;
 mod requests;
 mod rest;
 mod socket;
@@ -24,7 +25,7 @@ mod stream;
 mod tests;
 mod workers;
 
-pub use application::{Application, Arrival, ListenerId};
+pub use application::{Application, Arrival, ListenerId, Outdated};
 pub use closed::Closed;
 pub use listener::Acceptor;
 pub use listening::Leaving;

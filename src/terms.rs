@@ -2,6 +2,7 @@
 //! the current configuration, so an edit also affects open connections.
 
 use crate::config::document::listener::{Limits, Listener, Protocol};
+use crate::config::document::process::Reload;
 use crate::config::document::trusted_proxy::TrustedProxy;
 use crate::tls::server::ServerTls;
 use gatewright_sdk::fields::spelling;
@@ -41,6 +42,12 @@ pub struct Times {
     pub write: u64,
     /// Without a byte of the response, after the client has shut down its sending half.
     pub half_close: u64,
+    /// For a client that was told to connect again.
+    pub leave: u64,
+}
+
+fn millis(limit: HumanDuration) -> u64 {
+    u64::try_from(limit.get().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The limits of a request.
@@ -112,7 +119,6 @@ impl TrustedProxies {
 
 impl ConnectionTerms {
     pub fn new(limits: &Limits, protocols: &[Protocol]) -> Self {
-        let millis = |limit: HumanDuration| u64::try_from(limit.get().as_millis()).unwrap_or(u64::MAX);
         let http2 = protocols.contains(&Protocol::Http2);
         Self {
             http1: protocols.contains(&Protocol::Http1) || !http2,
@@ -124,6 +130,7 @@ impl ConnectionTerms {
                 idle: millis(limits.idle_timeout),
                 write: millis(limits.write_timeout),
                 half_close: millis(limits.half_close_timeout),
+                leave: millis(Reload::default().drain),
             },
             connections: limits.connections,
             connections_per_client: limits.connections_per_client,
@@ -141,9 +148,10 @@ impl ConnectionTerms {
         self.tls.as_ref().is_none_or(|tls| tls.accepts(presented))
     }
 
-    /// The terms of a listener, with its TLS.
-    pub fn of(listener: &Listener, tls: Option<ServerTls>) -> Self {
-        Self { tls, ..Self::new(&listener.limits, &listener.protocols) }
+    /// The terms of a listener, with its TLS and `reload.drain`.
+    pub fn of(listener: &Listener, tls: Option<ServerTls>, drain: HumanDuration) -> Self {
+        let terms = Self::new(&listener.limits, &listener.protocols);
+        Self { tls, times: Times { leave: millis(drain), ..terms.times }, ..terms }
     }
 }
 

@@ -18,6 +18,15 @@ pub trait Application: Send + Sync + 'static {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ListenerId(pub u32);
 
+/// Why a connection from before an edit must not be used any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outdated {
+    /// The edit demands another certificate of the client.
+    Certificates,
+    /// The client was told to connect again, and goes on.
+    Ignored,
+}
+
 /// How a request reached the server.
 #[derive(Debug, Clone)]
 pub struct Arrival {
@@ -28,8 +37,8 @@ pub struct Arrival {
     pub tls: bool,
     /// The verified certificate of the client.
     pub certificate: Option<Arc<ClientCertificate>>,
-    /// Whether an edit demands another certificate of the client, so that the connection must not be used any more.
-    pub outdated: bool,
+    /// Why the connection must not be used any more after an edit.
+    pub outdated: Option<Outdated>,
     /// What becomes of the request's body, if that matters.
     pub rest: Option<Arc<Rest>>,
 }

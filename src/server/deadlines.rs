@@ -6,6 +6,7 @@
 use super::clock::Clock;
 use super::closed::Closed;
 use super::listening::{Listening, Stage};
+use super::notice::Notice;
 use crate::terms::Times;
 use futures_util::task::AtomicWaker;
 use std::sync::Arc;
@@ -79,6 +80,8 @@ pub(super) struct Deadlines {
     /// Whether the next sweep wakes it, to find out whether the client is still there.
     unread: AtomicBool,
     ending: AtomicU8,
+    /// What becomes of an HTTP/2 connection that an edit has outdated.
+    notice: Notice,
     multiplexed: AtomicBool,
     /// Whether a request has arrived.
     used: AtomicBool,
@@ -105,6 +108,7 @@ impl Deadlines {
             finished: AtomicU64::new(0),
             unread: AtomicBool::new(false),
             ending: AtomicU8::new(Ending::NotYet as u8),
+            notice: Notice::default(),
             multiplexed: AtomicBool::new(false),
             used: AtomicBool::new(false),
             leftovers: AtomicBool::new(false),
@@ -271,6 +275,11 @@ impl Deadlines {
         self.listening.handshakes() != self.handshakes
     }
 
+    /// Whether its client has ignored GOAWAY for so long that nothing new is served.
+    pub(super) fn refuses_streams(&self) -> bool {
+        self.notice.has_ended()
+    }
+
     /// Whether the listener cuts its connections now.
     pub(super) fn is_cut(&self) -> bool {
         self.listening.stage() == Stage::Cut
@@ -279,6 +288,9 @@ impl Deadlines {
     /// Checks the connection and wakes it if there is something to do; always, with `all`, when its listener's stage
     /// has changed.
     pub(super) fn sweep(&self, now: u64, all: bool) {
+        if self.is_multiplexed() && self.is_used() && self.is_outdated() {
+            self.notice.advance(now, self.listening.terms().times.leave);
+        }
         let ending = self.judge(now);
         if ending > self.ending() {
             self.ending.store(ending as u8, Relaxed);
@@ -315,10 +327,13 @@ impl Deadlines {
         }
         if phase == Phase::Idle as u8 && self.tunnels.load(Relaxed) == 0 {
             // HTTP/2 may still be sending buffered data after the exchange has ended.
-            let since = if self.is_multiplexed() { since.max(self.progress.load(Relaxed)) } else { since };
+            let progress = if self.is_multiplexed() { since.max(self.progress.load(Relaxed)) } else { since };
+            if self.notice.is_over(now, since) || (self.refuses_streams() && over(progress, FAREWELL)) {
+                return Ending::Close;
+            }
             return match self.ending() {
-                Ending::NotYet if over(since, self.times.idle) => Ending::Retire,
-                Ending::Retire if over(since, self.times.idle.min(FAREWELL)) => Ending::Close,
+                Ending::NotYet if over(progress, self.times.idle) => Ending::Retire,
+                Ending::Retire if over(progress, self.times.idle.min(FAREWELL)) => Ending::Close,
                 _ => Ending::NotYet,
             };
         }

@@ -1,6 +1,6 @@
 //! Passes the requests of a connection to the application, and sends the responses.
 
-use super::application::{Application, Arrival};
+use super::application::{Application, Arrival, Outdated};
 use super::deadlines::Deadlines;
 use super::listening::Stage;
 use super::rest::{Discard, Rest};
@@ -35,19 +35,25 @@ impl<A: Application> hyper::service::Service<Request<Incoming>> for Front<A> {
     type Future = Responding<A::Future>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        if tunnel::is_requested(request.version(), request.method(), request.extensions()) {
+        let refused = self.deadlines.refuses_streams();
+        if !refused && tunnel::is_requested(request.version(), request.method(), request.extensions()) {
             request.extensions_mut().insert(tunnel::Held::new(OpenTunnel::new(&self.deadlines)));
         }
         let with_body = !request.body().is_end_stream();
-        let open = Open::new(&self.deadlines, with_body);
+        let open = Open::new(&self.deadlines, with_body, refused);
         let (head, http10) = (*request.method() == Method::HEAD, request.version() == Version::HTTP_10);
         let switching = admission::is_upgrade_requested(request.version(), request.headers());
         // The streams of HTTP/2 end one by one.
         let rest = (with_body && request.version() != Version::HTTP_2)
             .then(|| Arc::new(Rest::new(request.body().size_hint().exact())));
         let withheld = rest.is_some() && request.headers().contains_key(EXPECT);
-        let outdated = self.deadlines.is_outdated()
-            && !self.deadlines.listening.terms().accept(self.presented.as_deref().unwrap_or_default());
+        let outdated = if self.deadlines.is_outdated()
+            && !self.deadlines.listening.terms().accept(self.presented.as_deref().unwrap_or_default())
+        {
+            Some(Outdated::Certificates)
+        } else {
+            refused.then_some(Outdated::Ignored)
+        };
         let arrival = Arrival { rest: rest.clone(), outdated, ..self.arrival.clone() };
         let answer = self.application.call(arrival, request);
         Responding {
@@ -63,18 +69,26 @@ impl<A: Application> hyper::service::Service<Request<Incoming>> for Front<A> {
 }
 
 /// An open exchange: from the request's head until the last byte of the response is handed over.
-struct Open(Arc<Deadlines>);
+struct Open {
+    deadlines: Arc<Deadlines>,
+    /// Whether the connection stays open for it. Not for one that is refused.
+    keeps: bool,
+}
 
 impl Open {
-    fn new(deadlines: &Arc<Deadlines>, with_body: bool) -> Self {
-        deadlines.begin_exchange(with_body);
-        Self(Arc::clone(deadlines))
+    fn new(deadlines: &Arc<Deadlines>, with_body: bool, refused: bool) -> Self {
+        if !refused {
+            deadlines.begin_exchange(with_body);
+        }
+        Self { deadlines: Arc::clone(deadlines), keeps: !refused }
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.end_exchange();
+        if self.keeps {
+            self.deadlines.end_exchange();
+        }
     }
 }
 
@@ -115,7 +129,7 @@ impl<F: Future<Output = Response> + Unpin> Future for Responding<F> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let (mut response, complete) = ready!(self.poll_complete(cx));
         let open = self.open.take();
-        if let Some(Open(deadlines)) = &open {
+        if let Some(Open { deadlines, .. }) = &open {
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 deadlines.upgrade();
             } else if self.switching
@@ -196,11 +210,11 @@ pub(super) struct ResponseBody {
 
 impl ResponseBody {
     fn is_multiplexed(&self) -> bool {
-        self.open.as_ref().is_some_and(|Open(deadlines)| deadlines.is_multiplexed())
+        self.open.as_ref().is_some_and(|open| open.deadlines.is_multiplexed())
     }
 
     fn note(&mut self, handed_over: bool) {
-        let Some(Open(deadlines)) = &self.open else { return };
+        let Some(Open { deadlines, .. }) = &self.open else { return };
         if handed_over != std::mem::replace(&mut self.handed_over, handed_over) {
             if handed_over { deadlines.block() } else { deadlines.unblock() }
         }

@@ -2,11 +2,12 @@
 
 use super::{ONE, certificate, connection_as, get, yaml};
 use crate::harness::{Answer, Gateway, HEAD, connect, read_answer};
-use crate::http2::Client;
+use crate::http2::{Client, END_HEADERS, END_STREAM, PREFACE, frame};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::io::{Read, Write};
+use std::net::TcpStream;
 
 /// An authority, and a certificate that it has issued, with its key.
 struct Authority {
@@ -98,4 +99,74 @@ fn plain_connections_close_with_their_next_response_when_tls_is_added() {
         }
     };
     http2.runtime.block_on(async { tokio::time::timeout(std::time::Duration::from_secs(20), ended).await }).unwrap();
+}
+
+/// Sends `GET path` as stream `id` of a connection on which nothing else is sent: no frame of the gateway is acknowledged.
+fn open_stream(to: &mut TcpStream, id: u32, path: &str) -> std::io::Result<()> {
+    let name = u8::try_from(path.len()).unwrap();
+    // `:method: GET` and `:scheme: http` of the static table, `:path` and `:authority` as literals (RFC 7541).
+    let head = [&[0x82, 0x86, 0x04, name], path.as_bytes(), &[0x01, 1], b"a"].concat();
+    to.write_all(&frame(1, END_STREAM | END_HEADERS, id, &head))
+}
+
+/// The next frame: its kind, flags, stream and payload. `None` at the end of the connection.
+fn next_frame(from: &mut TcpStream) -> Option<(u8, u8, u32, Vec<u8>)> {
+    let mut head = [0; 9];
+    from.read_exact(&mut head).ok()?;
+    let [_, a, b, kind, flags, stream @ ..] = head;
+    let mut payload = vec![0; usize::from(u16::from_be_bytes([a, b]))];
+    from.read_exact(&mut payload).ok()?;
+    Some((kind, flags, u32::from_be_bytes(stream), payload))
+}
+
+#[test]
+fn a_client_that_never_acknowledges_goaway_is_refused_and_loses_no_stream_in_progress() {
+    let upstream = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let plain = format!(
+        "{}listeners: {{ web: {{ address: \"127.0.0.1:0\", protocols: [http1, http2] }} }}\n\
+         upstreams: {{ app: {{ targets: [{{ url: \"http://{}\" }}] }} }}\n\
+         routes: {{ root: {{ path: /, respond: {{ text: hello }} }}, long: {{ path: /long, upstream: app }} }}\n",
+        HEAD.replace("drain: 5s", "drain: 100ms"),
+        upstream.local_addr().unwrap()
+    );
+    let (cert, key) = certificate("a.example");
+    let gateway = Gateway::start_in(&[("gateway.yaml", &plain), ("a.crt", &cert), ("a.key", &key)]);
+    let mut stream = connect(gateway.address);
+    stream.write_all(&[PREFACE, &frame(4, 0, 0, &[])].concat()).unwrap();
+    open_stream(&mut stream, 1, "/long").unwrap();
+    let (mut target, _) = upstream.accept().unwrap();
+    crate::harness::head_of(&mut target);
+    target.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\no").unwrap();
+    std::fs::write(gateway.file(), plain.replace("http2] }", &format!("http2], tls: {{ {ONE} }} }}"))).unwrap();
+    assert_eq!(gateway.admin("POST", "/reload").status, 200);
+    // It may open streams for a while, and is refused after that.
+    let mut id = 1;
+    let refused = loop {
+        id += 2;
+        open_stream(&mut stream, id, "/").unwrap();
+        let body = loop {
+            match next_frame(&mut stream).expect("the connection stays open for the download") {
+                (0, _, from, payload) if from == id => break payload,
+                _ => {}
+            }
+        };
+        if body != b"hello" {
+            break String::from_utf8(body).unwrap();
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    assert!(refused.contains("misdirected_request"), "{refused}");
+    // The stream from before is complete, and with it the connection.
+    target.write_all(b"k").unwrap();
+    let mut rest = Vec::new();
+    while let Some((kind, flags, from, payload)) = next_frame(&mut stream) {
+        if (kind, from) == (0, 1) {
+            rest.extend(payload);
+            assert!(flags & END_STREAM != 0 || rest != b"k", "it ends");
+        }
+        id += 2;
+        // It goes on, which does not keep the connection.
+        let _ = open_stream(&mut stream, id, "/");
+    }
+    assert_eq!(rest, b"k");
 }

@@ -10,8 +10,8 @@ use crate::gateway::{AdminGateway, Gateway, Inside, Redirects};
 use crate::server::{Acceptor, Closed, Leaving, ListenerId, Server, TooFewFiles};
 use crate::telemetry::instruments::{CONNECTIONS, CONNECTIONS_CLOSED};
 use crate::terms::ConnectionTerms;
-use gatewright_sdk::Secret;
 use gatewright_sdk::metrics::{Observed, number, observe};
+use gatewright_sdk::{HumanDuration, Secret};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::io::IsTerminal;
@@ -98,7 +98,7 @@ impl Listeners {
         // The connections of a removed address may be for another application: none may slip to a new one.
         self.stop(removed, snapshot, false).await;
         for listener in &snapshot.listeners {
-            self.accept(listener);
+            self.accept(listener, snapshot.plan.document.reload.drain);
             self.accept_redirects(listener);
         }
         if let Some(admin) = &snapshot.admin {
@@ -132,9 +132,9 @@ impl Listeners {
         }
     }
 
-    fn accept(&mut self, listener: &Listener) {
+    fn accept(&mut self, listener: &Listener, drain: HumanDuration) {
         let id = ListenerId(listener.socket.id());
-        let terms = ConnectionTerms::of(&listener.settings, listener.tls.clone());
+        let terms = ConnectionTerms::of(&listener.settings, listener.tls.clone(), drain);
         if self.compared.insert(Arc::clone(&listener.name), terms.connections) != Some(terms.connections) {
             self.compare(&listener.name, &terms);
         }

@@ -23,7 +23,8 @@ pub struct Reload {
     /// How often the contents of the files are compared, in case no file system event arrived. Network file systems and
     /// swapped symbolic links send none.
     pub poll: HumanDuration,
-    /// How long open requests may continue on a listener that an edit has removed.
+    /// How long open requests may continue on a listener that an edit has removed. Also how long a client on HTTP/2 may ignore that it was
+    /// told to connect again, after an edit of `tls`.
     pub drain: HumanDuration,
     /// How many accepted configurations are kept to roll back to.
     #[schemars(range(min = 1, max = 1000))]
