@@ -30,6 +30,8 @@ pub(super) enum Failure {
     Reset(Words),
     /// The response is not valid HTTP, too long, or must not be forwarded. This is why.
     Invalid(Words),
+    /// The target demands HTTP/1.1 for this request (RFC 9113 section 7).
+    Http1Required,
     /// The request is for a WebSocket, and the target does not support it over HTTP/2.
     NoWebSocket,
     /// The request is for a WebSocket, without a valid key.
@@ -45,7 +47,9 @@ impl Failure {
             Self::Connect(_) | Self::Unresolved(_) | Self::Tls(_) => {
                 bad_gateway("The upstream could not be reached").log_reason(reason)
             }
-            Self::Reset(_) => bad_gateway("The upstream broke off without a response").log_reason(reason),
+            Self::Reset(_) | Self::Http1Required => {
+                bad_gateway("The upstream broke off without a response").log_reason(reason)
+            }
             Self::Invalid(_) => Problem::bad_gateway().log_reason(reason),
             Self::NoTarget | Self::Overloaded => Problem::unavailable(1).log_reason(reason),
             Self::CircuitOpen(time) => Problem::unavailable(time.as_secs() + 1).log_reason(reason),
@@ -93,6 +97,7 @@ impl Failure {
             Self::Overloaded => "too many requests are in progress".to_owned(),
             Self::Timeout => format!("{target}: no response in time"),
             Self::Reset(how) => format!("{target}: {how} before the response"),
+            Self::Http1Required => format!("{target}: demands HTTP/1.1 (HTTP_1_1_REQUIRED)"),
             Self::Invalid(why) => format!("{target}: invalid response: {why}"),
             Self::NoWebSocket => format!("{target}: WebSockets over HTTP/2 are not supported by the target"),
             Self::WebSocketKey | Self::Client(_) => return None,
@@ -110,7 +115,7 @@ impl Failure {
             Self::CircuitOpen(_) => "upstream_circuit_open",
             Self::Overloaded => "upstream_overloaded",
             Self::Timeout => "upstream_timeout",
-            Self::Reset(_) => "upstream_reset",
+            Self::Reset(_) | Self::Http1Required => "upstream_reset",
             Self::Invalid(_) => "upstream_invalid",
             Self::NoWebSocket => "upstream_no_websocket",
             Self::WebSocketKey => "validation_error",

@@ -77,7 +77,11 @@ impl Transport {
         match self {
             Self::Http1(pool) => http1::send(pool, request, sending).await,
             // Boxed, because the other future is moved often.
-            Self::Http2(connections) => Box::pin(http2::send(connections, request, sending)).await,
+            Self::Http2(connections) => match Box::pin(http2::send(connections, request, sending)).await {
+                // There is no other protocol, and it was sent.
+                Err(Lost::Unsent(Failure::Http1Required, _)) => Err(Lost::Failed(Failure::Http1Required)),
+                sent => sent,
+            },
             Self::Negotiated(negotiated) => Box::pin(negotiated.send(request, sending)).await,
         }
     }

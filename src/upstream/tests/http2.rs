@@ -233,3 +233,27 @@ async fn a_connection_that_is_dead_is_left_although_no_request_waits_for_long() 
     };
     tokio::time::timeout(Duration::from_secs(25), recovered).await.expect("another connection");
 }
+
+#[tokio::test]
+async fn a_target_that_demands_http1_gets_it_unless_a_write_may_have_been_processed() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::new();
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, authority.pem()).unwrap();
+    let server = SecureServer::start(authority.sign("localhost", 2100), None, &["h2", "http/1.1"]).await;
+    let with = |protocol| {
+        let mut spec = spec(&[&format!("https://localhost:{}", server.port)]);
+        spec.tls = Some(serde_json::from_value(serde_json::json!({ "ca_file": ca })).unwrap());
+        spec.protocol = protocol;
+        service(Arc::new(built(&spec, &Keep::default()).unwrap()), RouteSettings::default())
+    };
+    let service = with(document::Protocol::Auto);
+    for _ in 0..2 {
+        assert_eq!(text(service.call(get("/old")).await).await, "HTTP/1.1 /old");
+        assert_eq!(text(service.call(get("/x")).await).await, "HTTP/2.0 /x", "only this request");
+    }
+    let response = service.call(post("/old", "body")).await;
+    assert_eq!((response.status(), reason(&response)), (StatusCode::BAD_GATEWAY, "upstream_reset"));
+    let response = with(document::Protocol::Http2).call(get("/old")).await;
+    assert_eq!((response.status(), reason(&response)), (StatusCode::BAD_GATEWAY, "upstream_reset"));
+}

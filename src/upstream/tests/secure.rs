@@ -13,7 +13,6 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use serde_json::{Value, json};
-use std::convert::Infallible;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio_rustls::TlsAcceptor;
@@ -77,8 +76,11 @@ impl SecureServer {
                     count.fetch_add(1, Ordering::SeqCst);
                     let h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
                     let serve = service_fn(|request: http::Request<hyper::body::Incoming>| async move {
+                        if request.version() == http::Version::HTTP_2 && request.uri().path() == "/old" {
+                            return Err(h2::Error::from(h2::Reason::HTTP_1_1_REQUIRED));
+                        }
                         let text = format!("{:?} {}", request.version(), request.uri().path());
-                        Ok::<_, Infallible>(http::Response::new(text))
+                        Ok(http::Response::new(text))
                     });
                     let io = TokioIo::new(stream);
                     if h2 {

@@ -43,6 +43,10 @@ const MOST_INFORMATIONAL: u32 = 32;
 enum Broken {
     /// The target certainly did not process it (RFC 9113 section 8.7). This is what happened instead.
     Unprocessed(Words),
+    /// The target demands HTTP/1.1. It may have processed the request, if that is `false`.
+    Http1Required {
+        unprocessed: bool,
+    },
     /// The connection ended.
     Silent(Failure),
     Failed(Failure),
@@ -93,6 +97,14 @@ pub(super) async fn send(
                 }
             }
             Err(Broken::Unprocessed(how)) => return Err(Lost::Failed(Failure::Reset(how))),
+            Err(Broken::Http1Required { unprocessed }) => {
+                // Nothing guarantees that a write has had no effect.
+                let is_whole = replay.as_ref().is_none_or(|replay| replay.is_whole());
+                return Err(match (safe || unprocessed) && is_whole {
+                    true => unsent(Failure::Http1Required, original),
+                    false => Lost::Failed(Failure::Http1Required),
+                });
+            }
             Err(Broken::Silent(_)) if repeatable => {
                 repeatable = false;
                 sending.spare_resends -= 1;
@@ -214,6 +226,10 @@ fn lost(error: &h2::Error, seat: &Seat) -> Broken {
     }
     if error.is_go_away() {
         seat.retire();
+    }
+    if error.is_remote() && error.reason() == Some(h2::Reason::HTTP_1_1_REQUIRED) {
+        // GOAWAY is an error only of streams above the last one that was processed.
+        return Broken::Http1Required { unprocessed: error.is_go_away() };
     }
     let refused = error.is_go_away() || error.reason() == Some(h2::Reason::REFUSED_STREAM);
     if error.is_remote() && refused {

@@ -84,6 +84,10 @@ impl Negotiated {
                 Err(Lost::Unsent(Failure::NoWebSocket, unsent)) => {
                     return Box::pin(self.send_http1(unsent, sending)).await;
                 }
+                Err(Lost::Unsent(Failure::Http1Required, unsent)) => {
+                    sending.resends += 1;
+                    return Box::pin(self.send_http1(unsent, sending)).await;
+                }
                 // The target may have changed its mind: it is asked again.
                 Err(Lost::Unsent(Failure::Tls(_), unsent)) if !changed => {
                     changed = true;
