@@ -1,6 +1,7 @@
 //! Checks the document as a whole: unknown names, settings that exclude each other, values that make no sense.
 
 mod address;
+mod circle;
 mod doubt;
 mod process;
 mod reference;

@@ -60,11 +60,11 @@ impl Location {
         })
     }
 
-    /// The address for a request with these `values` of the path's parameters and this `query`.
-    pub fn render<'a>(&self, value: impl Fn(usize) -> &'a str, query: Option<&str>) -> String {
+    /// The address for a request for this `path`, with these values of its parameters and this `query`.
+    pub fn render<'a>(&self, path: &str, value: impl Fn(usize) -> &'a str, query: Option<&str>) -> String {
         let mut text = String::with_capacity(128);
         text.push_str(&self.origin);
-        self.path.push_to(&mut text, &value);
+        self.path.push_to(&mut text, path.ends_with('/'), &value);
         let fill = |text: &mut String, pieces: &[Piece], set| {
             for piece in pieces {
                 match piece {
@@ -110,10 +110,10 @@ impl Template {
         Self::new(written, &parameters(route))
     }
 
-    /// The path for these `values` of the parameters.
-    pub fn render<'a>(&self, value: impl Fn(usize) -> &'a str) -> String {
+    /// The path for a request for `path`, with these values of its parameters.
+    pub fn render<'a>(&self, path: &str, value: impl Fn(usize) -> &'a str) -> String {
         let mut text = String::with_capacity(64);
-        self.push_to(&mut text, &value);
+        self.push_to(&mut text, path.ends_with('/'), &value);
         text
     }
 
@@ -126,13 +126,16 @@ impl Template {
         self.0.iter().map(piece).collect()
     }
 
-    fn push_to<'a>(&self, text: &mut String, value: &impl Fn(usize) -> &'a str) {
-        for piece in &self.0 {
+    /// `slash` is whether the path of the request ends with a slash. An empty rest does not show that, but keeps it at the end.
+    fn push_to<'a>(&self, text: &mut String, slash: bool, value: &impl Fn(usize) -> &'a str) {
+        let last = self.0.len().saturating_sub(1);
+        for (position, piece) in self.0.iter().enumerate() {
             match piece {
                 Piece::Text(piece) => push_path(text, piece),
                 Piece::Parameter { index, is_rest } => {
                     let value = value(*index);
-                    if *is_rest && !value.is_empty() && !text.ends_with('/') {
+                    let begins = !value.is_empty() || (slash && position == last);
+                    if *is_rest && begins && !text.ends_with('/') {
                         text.push('/');
                     }
                     // `//evil.example` is another host; after other text, slashes are kept.

@@ -97,11 +97,11 @@ impl Rewriting {
         match self {
             Self::Nothing => None,
             Self::Prefix { strip, add } => prefixed(path, strip, add),
-            Self::Replace(template) => Some(template.render(parameter)),
+            Self::Replace(template) => Some(template.render(path, parameter)),
             Self::Regex { pattern, to, groups } => {
                 let found = pattern.captures(path)?;
                 let group = |found: &Captures<'a>, index: usize| Some(found.get(*groups.get(index)?)?.as_str());
-                Some(to.render(|index| group(&found, index).unwrap_or_default()))
+                Some(to.render(path, |index| group(&found, index).unwrap_or_default()))
             }
         }
     }

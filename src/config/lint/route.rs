@@ -1,6 +1,7 @@
 //! Checks routes: one path, one target, and valid combinations.
 
 use super::Lint;
+use super::circle;
 use crate::config::diagnostic::Diagnostic;
 use crate::config::document::fields::Fields;
 use crate::config::document::route::{Redirect, Respond, RetryOn, Route, Share, Target};
@@ -236,6 +237,9 @@ impl Lint<'_> {
         }
         if let Err(fault) = Location::new(&redirect.to, route) {
             self.push(Diagnostic::fault(&format!("{at}.to"), fault));
+        } else if circle::leads_to_itself(redirect, route) {
+            let help = "write another path, `scheme: https` to change only the scheme, or the whole URL in `to`";
+            self.error(Code::REDIRECT, &format!("{at}.to"), "the redirect leads to itself", help);
         }
     }
 

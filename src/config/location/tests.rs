@@ -12,7 +12,7 @@ fn read(to: &str, route: &Route) -> Result<Location, Fault> {
 }
 
 fn led(to: &str, route: &Route, values: &[&str], query: Option<&str>) -> String {
-    read(to, route).unwrap().render(|index| values[index], query)
+    read(to, route).unwrap().render("/v0", |index| values[index], query)
 }
 
 #[test]
@@ -35,6 +35,24 @@ fn the_rest_of_the_path_begins_a_segment_whatever_it_is_called() {
     assert_eq!(led("/new{tail}", &all, &["x/y"], None), "/new/x/y");
     let one = route("path", "/v0/{id}");
     assert_eq!(led("/order-{id}.html", &one, &["7"], None), "/order-7.html");
+}
+
+#[test]
+fn the_slash_at_the_end_of_a_prefix_is_kept() {
+    let prefix = route("path_prefix", "/docs");
+    for (to, bare, slash) in [
+        ("/new{rest}", "/new", "/new/"),
+        ("https://a.example/new{rest}", "https://a.example/new?q=1", "https://a.example/new/?q=1"),
+        ("/new/{rest}", "/new/", "/new/"),
+        ("/{rest}", "/", "/"),
+        ("/new{rest}/b", "/new/b", "/new/b"),
+    ] {
+        let led = |path| read(to, &prefix).unwrap().render(path, |_| "", to.starts_with("https").then_some("q=1"));
+        assert_eq!((&*led("/docs"), &*led("/docs/")), (bare, slash), "{to}");
+    }
+    let rest = Template::of_route(&"/new{rest}".parse::<RedirectTo>().unwrap().path, &prefix).unwrap();
+    assert_eq!(rest.render("/docs/", |_| ""), "/new/");
+    assert_eq!(rest.render("/docs/x/", |_| "x/"), "/new/x/");
 }
 
 #[test]
@@ -82,7 +100,7 @@ proptest! {
     ) {
         let written = to.starts_with("https");
         if let Ok(location) = read(&to, &route("path", "/{a}/{b}")) {
-            let led = location.render(|index| [a.as_str(), b.as_str()][index], query.as_deref());
+            let led = location.render("/a/b", |index| [a.as_str(), b.as_str()][index], query.as_deref());
             let rest = led.strip_prefix("https://host.example").unwrap_or(&led);
             let rest = rest.strip_prefix(":81").unwrap_or(rest);
             prop_assert_eq!(led.len() > rest.len(), written);

@@ -160,7 +160,7 @@ impl Rewritten {
             language: Language::new(&whole).ok()?,
             values: Regex::new(&format!("^(?:{whole})$")).ok()?,
             sources,
-            shape: template.render(|_| SAMPLE).replace(ENCODED, SAMPLE),
+            shape: template.render("", |_| SAMPLE).replace(ENCODED, SAMPLE),
         })
     }
 }

@@ -9,7 +9,7 @@ use crate::engine::reach::Reach;
 use gatewright_sdk::host::host;
 use gatewright_sdk::{Body, Code, Facts, Fault, HttpService, Problem, Reply, Request, Response};
 use http::header::LOCATION;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use std::sync::Arc;
 
 pub(super) struct Target<'a> {
@@ -22,6 +22,8 @@ struct Moved {
     to: Location,
     /// The scheme and port of the new address, if it has the host of the request.
     on_host: Option<(RedirectScheme, Option<u16>)>,
+    /// Whether only the path of the route decides what it takes. Otherwise another header field may end a loop.
+    by_path: bool,
 }
 
 impl RouteTarget for Target<'_> {
@@ -41,7 +43,8 @@ impl RouteTarget for Target<'_> {
         let to = Location::new(&self.redirect.to, self.route);
         let to = to.map_err(|fault| vec![Fault { path: "to".to_owned(), ..fault }])?;
         let on_host = self.redirect.scheme.map(|scheme| (scheme, self.redirect.port));
-        let moved = Arc::new(Moved { status, to, on_host });
+        let by_path = self.route.headers.is_empty();
+        let moved = Arc::new(Moved { status, to, on_host, by_path });
         Ok(Some(Act::Ready(HttpService::from_call(move |request| Reply::ready(moved.response(&request))))))
     }
 
@@ -61,13 +64,22 @@ impl Moved {
     fn response(&self, request: &Request) -> Response {
         let parameters = &Facts::of(request).parameters;
         let value = |index: usize| parameters.get(index).map_or("", |(_, value)| &**value);
-        let mut location = self.to.render(value, request.uri().query());
+        let mut location = self.to.render(request.uri().path(), value, request.uri().query());
+        let is_same = || {
+            let to = location.split('#').next().unwrap_or_default();
+            request.uri().path_and_query().is_some_and(|target| target.as_str() == to)
+        };
+        // After 301, 302 and 303, a POST becomes a GET.
+        let is_repeated = matches!(*request.method(), Method::GET | Method::HEAD)
+            || matches!(self.status, StatusCode::TEMPORARY_REDIRECT | StatusCode::PERMANENT_REDIRECT);
+        if self.on_host.is_none() && self.by_path && is_repeated && is_same() {
+            return Problem::not_found().reason("redirect_loop").into();
+        }
         if let Some((scheme, port)) = self.on_host {
             let Some(host) = host(request.uri(), request.headers()).filter(|host| !host.is_empty()) else {
                 return Problem::validation("host: is required").into();
             };
-            let is_same = request.uri().path_and_query().is_some_and(|target| target.as_str() == location);
-            if is_same && port.is_none() && Facts::of(request).client.scheme.as_str() == scheme.as_str() {
+            if is_same() && port.is_none() && Facts::of(request).client.scheme.as_str() == scheme.as_str() {
                 return Problem::not_found().reason("redirect_loop").into();
             }
             let port = port.map(|port| format!(":{port}")).unwrap_or_default();
