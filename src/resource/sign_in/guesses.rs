@@ -61,6 +61,8 @@ struct Bucket {
     at: Instant,
     /// Whether it has refused an attempt since it was full.
     refused: bool,
+    /// Whether this process has said so. Of several responses of a store, the one that says that it is new may be read last.
+    reported: bool,
     /// Whether this process has counted or refused alone: a store may not know of it.
     alone: bool,
     /// Whether the password was right, and a store does not know of it.
@@ -224,10 +226,10 @@ impl Guesses {
             let full = told.full == Some(index);
             let over = (level + 1.0 - f64::from(limit.burst)).max(0.0);
             let waits = full && over <= flying;
-            let newly = record(buckets, key, limit, now, (level, full && !waits));
+            let newly = record(buckets, key, limit, now, (level, full && !waits, told.newly));
             if full {
                 let wait = limit.every.mul_f64(over);
-                let slowed = Slowed { wait, newly: (newly && told.newly).then_some(what) };
+                let slowed = Slowed { wait, newly: newly.then_some(what) };
                 refused = Some(if waits { Full::Flying } else { Full::Slowed(slowed) });
             }
         }
@@ -252,7 +254,8 @@ impl Guesses {
         // Those that are under way may be wrong.
         let flying = state.flying.of(attempt.pair);
         if let Some(bucket) = state.pairs.get_mut(&attempt.pair).filter(|_| flying > 0.0) {
-            (bucket.level, bucket.at, bucket.refused) = (bucket.level(&limits.pair, now).min(flying), now, false);
+            (bucket.level, bucket.at) = (bucket.level(&limits.pair, now).min(flying), now);
+            (bucket.refused, bucket.reported) = (false, false);
         } else {
             state.pairs.remove(&attempt.pair);
         }
@@ -299,7 +302,7 @@ impl State {
 
 impl Bucket {
     const fn new(at: Instant) -> Self {
-        Self { level: 0.0, at, refused: false, alone: false, cleared: false }
+        Self { level: 0.0, at, refused: false, reported: false, alone: false, cleared: false }
     }
 
     fn level(&self, limit: &Limit, now: Instant) -> f64 {
@@ -320,9 +323,11 @@ fn check(
     let over = bucket.level(limit, now) + 1.0 - f64::from(limit.burst);
     if over <= flying.of(key) {
         bucket.refused &= over > 0.0;
+        bucket.reported &= over > 0.0;
         return Ok(over > 0.0);
     }
     let newly = !std::mem::replace(&mut bucket.refused, true);
+    bucket.reported |= newly;
     // A store that has lost its data learns of it.
     bucket.alone = true;
     Err(Full::Slowed(Slowed { wait: limit.every.mul_f64(over), newly: newly.then_some(what) }))
@@ -341,16 +346,23 @@ fn fill(buckets: &mut Buckets, key: u64, limit: &Limit, now: Instant) {
     (bucket.level, bucket.at, bucket.alone) = (bucket.level(limit, now) + 1.0, now, true);
 }
 
-/// Records the level of a bucket in a store. Returns whether it is full and was not before.
-fn record(buckets: &mut Buckets, key: u64, limit: &Limit, now: Instant, (level, full): (f64, bool)) -> bool {
+/// Records the level of a bucket in a store, whether it is full, and whether that is new to the store. Returns whether this must be reported.
+fn record(
+    buckets: &mut Buckets,
+    key: u64,
+    limit: &Limit,
+    now: Instant,
+    (level, full, is_new): (f64, bool, bool),
+) -> bool {
     if level <= 0.0 {
         buckets.remove(&key);
         return false;
     }
     let bucket = enter(buckets, key, limit, now);
-    let refused = bucket.refused;
-    *bucket = Bucket { level, at: now, refused: full, alone: false, cleared: false };
-    full && !refused
+    let newly = full && is_new && !bucket.reported;
+    let reported = full && (bucket.reported || newly);
+    *bucket = Bucket { level, at: now, refused: full, reported, alone: false, cleared: false };
+    newly
 }
 
 fn empty(buckets: &mut Buckets, key: u64, limit: &Limit, now: Instant) {

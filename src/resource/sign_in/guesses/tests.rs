@@ -104,6 +104,16 @@ fn a_store_is_not_asked_while_attempts_under_way_leave_no_room() {
 }
 
 #[test]
+fn what_is_new_to_a_store_is_reported_once_in_whatever_order_it_responds() {
+    for order in [[true, false, false], [false, true, false], [false, false, true], [true, true, true]] {
+        let (guesses, now, who) = (Guesses::default(), Instant::now(), (client(1), "ada"));
+        let answers = order.map(|newly| Told { newly, ..told(Some(0), false, [10.0; 3]) });
+        let slowed = answers.map(|told| slowed(guesses.told(&limits(), who, (told, [0.0; 3]), now)).newly);
+        assert_eq!(slowed.iter().flatten().count(), 1, "{order:?}: {slowed:?}");
+    }
+}
+
+#[test]
 fn requests_that_wait_are_bounded_by_client() {
     let guesses = Arc::new(Guesses::default());
     let mut waiting: Vec<_> = (0..100).filter_map(|_| Waiting::begin(&guesses, client(1))).collect();
