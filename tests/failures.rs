@@ -218,3 +218,24 @@ routes:
     let spared = (false.into(), ("ejected".into(), false.into()), ("healthy".into(), true.into()));
     assert_eq!(seen(&state(&gateway, "two")), spared);
 }
+
+#[test]
+fn a_request_that_no_target_got_is_logged_without_a_target() {
+    let target = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut gateway = Gateway::start(&format!(
+        "listeners: {{ web: {{ address: \"127.0.0.1:0\" }} }}
+upstreams: {{ app: {{ targets: [{{ url: \"http://{}\" }}], circuit_breaker: {{ max_requests: 1, max_pending: 0 }} }} }}
+routes: {{ app: {{ path_prefix: /, upstream: app }} }}\n",
+        target.local_addr().unwrap()
+    ));
+    let mut busy = crate::harness::connect(gateway.address);
+    busy.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let _held = target.accept().unwrap();
+    assert_eq!(gateway.get("/").status, 503);
+    let line = gateway.wait_for_log(|line| line["message"] == "upstream request failed");
+    assert_eq!(
+        (&line["error"], line.get("upstream_target")),
+        (&"too many requests are in progress".into(), None),
+        "{line}"
+    );
+}

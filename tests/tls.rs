@@ -202,6 +202,9 @@ fn a_new_certificate_is_for_new_connections_and_no_request_is_lost() {
     });
 }
 
+/// An RSA key of 1024 bits.
+const SHORT: &[u8] = include_bytes!("tls/short.key");
+
 #[test]
 fn a_certificate_that_cannot_be_used_is_rejected_by_name_and_the_old_one_keeps_serving() {
     let gateway = start("", ONE);
@@ -217,6 +220,7 @@ fn a_certificate_that_cannot_be_used_is_rejected_by_name_and_the_old_one_keeps_s
         (&good, b"", "a.key does not contain a private key"),
         (&good, &good, "a.key does not contain a private key"),
         (&good, encrypted, "the private key in a.key is encrypted"),
+        (&good, SHORT, "the private key in a.key cannot be used: it is too short, damaged or of another kind"),
         (&good, &std::fs::read(gateway.folder().join("b.key")).unwrap(), "a.key does not match a.crt"),
     ] {
         std::fs::write(gateway.folder().join("a.crt"), cert).unwrap();

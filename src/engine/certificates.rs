@@ -54,7 +54,10 @@ impl UsedCertificate {
         if now > not_after {
             Some(format!("the certificate in {file} expired on {}", date(not_after)))
         } else if now < not_before {
-            Some(format!("the certificate in {file} is not valid before {}", date(not_before)))
+            Some(format!(
+                "the certificate in {file} is not valid before {}: clients reject it until then",
+                date(not_before)
+            ))
         } else {
             (not_after - now < SOON).then(|| format!("the certificate in {file} expires on {}", date(not_after)))
         }
@@ -87,7 +90,7 @@ impl UsedCertificates {
         for certificate in &self.all {
             let Some(doubt) = certificate.doubt(now) else { continue };
             let UsedCertificate { base, setting, .. } = certificate;
-            tracing::warn!(setting = %format_args!("{base}.{setting}"), problem = &*doubt, "certificate must be renewed");
+            tracing::warn!(setting = %format_args!("{base}.{setting}"), problem = &*doubt, "the certificate is not valid now, or not for much longer");
         }
     }
 }
@@ -112,7 +115,10 @@ mod tests {
             user: None,
         };
         let doubted = |now| certificate.doubt(now);
-        assert_eq!(doubted(9 * day).as_deref(), Some("the certificate in a.crt is not valid before 1970-01-11"));
+        assert_eq!(
+            doubted(9 * day).as_deref(),
+            Some("the certificate in a.crt is not valid before 1970-01-11: clients reject it until then")
+        );
         assert_eq!(doubted(86 * day), None);
         assert_eq!(doubted(86 * day + 1).as_deref(), Some("the certificate in a.crt expires on 1970-04-11"));
         assert_eq!(doubted(100 * day + 1).as_deref(), Some("the certificate in a.crt expired on 1970-04-11"));

@@ -67,8 +67,17 @@ pub fn identity(
             let message = format!("{cert} does not contain a valid certificate: {error}");
             Fault::new(cert_setting, message).help(readable(cert))
         }
-        error => Fault::new(key_setting, format!("{key} does not contain a valid private key: {error}"))
-            .help("use an ECDSA, RSA or Ed25519 key"),
+        error => {
+            let message = match error {
+                // The details only list what was tried.
+                Error::General(_) => {
+                    format!("the private key in {key} cannot be used: it is too short, damaged or of another kind")
+                }
+                error => format!("{key} does not contain a valid private key: {error}"),
+            };
+            let help = "use an RSA key of at least 2048 bits, or an ECDSA (P-256, P-384, P-521) or Ed25519 key";
+            Fault::new(key_setting, message).help(help)
+        }
     })
 }
 

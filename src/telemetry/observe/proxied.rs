@@ -56,7 +56,7 @@ pub fn warn_of_failure(response: &Response) {
     tracing::warn!(
         target: "gatewright::upstream",
         upstream = &*target.upstream,
-        upstream_target = &*target.address,
+        upstream_target = (!target.address.is_empty()).then_some(&*target.address),
         peer = target.peer.as_deref(),
         error = &**error,
         human = %format_args!("upstream {}: {error}", target.upstream),
