@@ -3,6 +3,7 @@
 mod adopted;
 mod backups;
 mod copies;
+mod decimals;
 mod left_out;
 pub mod server;
 

@@ -3,6 +3,7 @@
 //! Each run makes the target equal to the source: it deletes rows that differ, inserts those that are missing, and leaves the
 //! others. So a run that was killed goes on with the next one, and a second run copies only what has changed since.
 
+mod decimals;
 mod layout;
 mod left_out;
 pub(super) mod side;
@@ -101,6 +102,9 @@ pub fn copy(
     let left_out = LeftOut::of(&mut source, &records)?;
     if !left_out.is_empty() && !leave_out {
         return Err(Stopped::LeavesOut(left_out));
+    }
+    if matches!(to.store, StoreKind::SqliteFile(_)) {
+        decimals::check(&mut source, &records)?;
     }
     if let StoreKind::SqliteFile(path) = &to.store
         && path.exists()

@@ -4,6 +4,7 @@ use crate::resource::contract::{Found, Param, Sql};
 use crate::resource::dialect::Dialect;
 use crate::resource::digest::{self, Digest};
 use crate::resource::table::ColumnType;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// The maximum number of rows in memory.
@@ -18,6 +19,8 @@ pub struct Layout {
     pub columns: Vec<(String, ColumnType)>,
     /// The positions of the primary key.
     pub key: Vec<usize>,
+    /// The columns whose numbers PostgreSQL gives this many digits after the point, by position.
+    pub scales: BTreeMap<usize, u32>,
 }
 
 /// The key of a row, to find it by.
@@ -41,7 +44,10 @@ impl Layout {
     }
 
     fn select(&self, dialect: Dialect) -> String {
-        let cells = self.columns.iter().map(|(name, kind)| dialect.cell(&quoted(name), *kind));
+        let cells = self.columns.iter().enumerate().map(|(at, (name, kind))| match self.scales.get(&at) {
+            Some(scale) if dialect == Dialect::Postgres => format!("round({}, {scale})::text", quoted(name)),
+            _ => dialect.cell(&quoted(name), *kind),
+        });
         format!("SELECT {} FROM {}", cells.collect::<Vec<_>>().join(", "), quoted(&self.name))
     }
 
@@ -177,7 +183,7 @@ mod tests {
     #[test]
     fn pages_are_ordered_by_the_key_itself() {
         let columns = vec![("id".to_owned(), ColumnType::Uuid), ("_version".to_owned(), ColumnType::Integer)];
-        let layout = Layout { name: "t".to_owned(), columns, key: vec![0] };
+        let layout = Layout { name: "t".to_owned(), columns, key: vec![0], scales: BTreeMap::new() };
         let after = Found(vec![Param::Text("x".to_owned()), Param::Integer(1)]);
         let sql = layout.page(Dialect::Postgres, Some(&after));
         let text = "SELECT \"id\"::text, \"_version\" FROM \"t\" WHERE (\"t\".\"id\") > ($1::text::uuid) ORDER BY \"t\".\"id\" LIMIT 500";

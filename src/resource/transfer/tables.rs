@@ -1,6 +1,7 @@
 //! The tables of a copy: which there are, what the target must not have, and what is made before the rows and after them.
 
 use super::Dialect;
+use super::decimals;
 use super::layout::{Layout, quoted};
 use super::side::{Reference, Side, kind_of, words};
 use crate::resource::contract::{Error, Found, Param, Sql};
@@ -271,5 +272,12 @@ fn layout(source: &mut Side, target: &mut Side, name: &str, record: Option<&Tabl
     if key.is_empty() {
         return Err(format!("the table `{name}` has no primary key"));
     }
-    Ok(Layout { name: name.to_owned(), columns, key })
+    let rounds = |name: &str| there.iter().any(|(known, kind)| known == name && decimals::is_numeric(kind));
+    let known = |name: &str| {
+        record.filter(|_| rounds(name))?.columns.iter().find(|column| column.name == name).and_then(decimals::scale)
+    };
+    let scales = columns.iter().enumerate().filter_map(|(at, (name, _))| Some((at, known(name)?)));
+    // PostgreSQL itself compares numbers.
+    let scales = if target.dialect == Dialect::Sqlite { scales.collect() } else { BTreeMap::new() };
+    Ok(Layout { name: name.to_owned(), columns, key, scales })
 }
