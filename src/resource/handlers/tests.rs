@@ -2,6 +2,7 @@
 mod access;
 mod acting_keys;
 mod adopted;
+mod adopted_decimals;
 mod bulk;
 mod bulk_conflicts;
 mod bulk_references;

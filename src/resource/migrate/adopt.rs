@@ -306,9 +306,15 @@ impl<'a> Adoption<'a> {
     fn misfit(&mut self, name: &str) {
         let strange = self.strange;
         if let Some((_, why, rows)) = strange.misfits.iter().find(|(column, ..)| column == name) {
-            let why = format!("some values of `{name}` {why} ({rows})");
+            let (wanted, column) = (self.wanted, self.wanted.columns.iter().find(|column| column.name == name));
+            if let Some((column, found)) = column.zip(self.found(name))
+                && let Some((why, help)) = self.dialect.other_digits(&wanted.name, column, &found.kind)
+            {
+                return self.not(Some(name), why, help);
+            }
             let or = if name == "id" { "" } else { ", or leave the field out" };
-            self.not(Some(name), why, format!("change those values first{or}; to see them: {}", rows.find));
+            let help = format!("change those values first{or}; to see them: {}", rows.find);
+            self.not(Some(name), format!("some values of `{name}` {why} ({rows})"), help);
         }
     }
 

@@ -159,6 +159,13 @@ pub trait Dialect {
         None
     }
 
+    /// What is wrong with a type that gives each value other digits after the point than a decimal field has, and what helps. `None` if
+    /// it is another type, or values can have those digits.
+    fn other_digits(&self, table: &str, column: &Column, found: &str) -> Option<(String, String)> {
+        let _ = (table, column, found);
+        None
+    }
+
     /// The statements that add `_version` to a table of another program.
     fn add_version(&self, table: &str) -> Vec<String> {
         let version = self.fresh_version();

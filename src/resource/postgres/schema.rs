@@ -147,6 +147,10 @@ impl Dialect for PostgresCatalog {
         strange::misfit(column)
     }
 
+    fn other_digits(&self, table: &str, column: &Column, found: &str) -> Option<(String, String)> {
+        strange::other_digits(table, column, found)
+    }
+
     fn give_key(&self, table: &str, key: &[String], has_id: bool) -> String {
         strange::give_key(table, key, has_id)
     }

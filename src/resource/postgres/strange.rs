@@ -64,6 +64,44 @@ pub fn misfit(column: &Column) -> Option<(String, String)> {
     }
 }
 
+/// Each value of a `numeric(10,4)` has four digits after the point, so changing the values does not help a field with two.
+pub fn other_digits(table: &str, column: &Column, found: &str) -> Option<(String, String)> {
+    let digits = found.strip_prefix("numeric(")?.strip_suffix(')')?;
+    let (precision, has) = digits.split_once(',')?;
+    let (precision, has) = (precision.trim().parse::<i64>().ok()?, has.trim().parse::<i64>().ok()?);
+    let scale = widen::scale(column);
+    if column.kind != ColumnType::Decimal || has == i64::from(scale) {
+        return None;
+    }
+    let name = format!("\"{}\"", column.name);
+    let why = format!(
+        "its column `{}` is {found}, so each value has {has} digits after the point, and its field has `scale: {scale}`",
+        column.name
+    );
+    // The digits before the point stay.
+    let wanted = (precision - has + i64::from(scale)).max(i64::from(scale)).max(1);
+    let alter = format!("ALTER TABLE \"{table}\" ALTER COLUMN {name} TYPE numeric({wanted},{scale});");
+    let alter = match has > i64::from(scale) {
+        true => format!(
+            "{alter} it rounds values with more digits; to see them: SELECT \"id\", {name} FROM \"{table}\" WHERE {name} <> \
+             round({name}, {scale});"
+        ),
+        false => alter,
+    };
+    let field = match column.declared.precision {
+        _ if !(0..=38).contains(&has) => None,
+        Some(declared) if i64::from(declared) < precision.max(has) => {
+            Some(format!("`precision: {}` and `scale: {has}`", precision.max(has)))
+        }
+        _ => Some(format!("`scale: {has}`")),
+    };
+    let help = match field {
+        Some(keys) => format!("write {keys} at `{}`; or run this on the database: {alter}", column.name),
+        None => format!("run this on the database: {alter}"),
+    };
+    Some((why, help))
+}
+
 pub fn columns(session: &mut dyn Session, table: &str) -> Result<Vec<StrangeColumn>, Error> {
     let sql = format!(
         "SELECT attname::text, CASE typtype WHEN 'e' THEN 'enum ' ELSE '' END || format_type(atttypid, atttypmod), \
