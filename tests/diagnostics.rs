@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Codes without examples, because their cause is outside the file.
-const OUTSIDE: [(Code, &str); 18] = [
+const OUTSIDE: [(Code, &str); 19] = [
     (Code::NESTED_EXPANSION, "the value of an environment variable"),
     (Code::OVERRIDE, "the name of an environment variable"),
     (Code::PLUGIN_PANICKED, "a bug in a plugin"),
@@ -20,6 +20,7 @@ const OUTSIDE: [(Code, &str); 18] = [
     (Code::STORE_PLACE, "the working directory"),
     (Code::UNEVEN_VALUES, "the tables of a database"),
     (Code::ACTING_KEY, "the tables of a database"),
+    (Code::KEPT_DUPLICATES, "the tables of a database"),
     (Code::ADDRESS_IN_USE, "other programs"),
     (Code::ADDRESS_UNUSABLE, "the addresses of this machine"),
     (Code::TLS_FILE, "the content of files"),

@@ -40,6 +40,7 @@ mod hidden_secrets;
 mod house_rules;
 mod http2;
 mod identity_provider;
+mod kept_duplicates;
 mod metrics;
 mod migrate;
 mod moved_addresses;

@@ -186,9 +186,7 @@ fn nobody_signs_in_by_a_name_that_two_accounts_have() {
     std::fs::write(site.0.file(), whole(&plain())).unwrap();
     let reloaded = site.0.admin("POST", "/reload");
     assert_eq!(reloaded.status, 200, "{reloaded:?}");
-    site.0.wait_for_log(|line| {
-        line["message"] == "database schema warning" && line["table"] == "users" && line["field"] == "email"
-    });
+    site.0.wait_for_log(|line| line["code"] == "GW0638" && line["path"] == "resources.users.fields.email");
     for name in ["ada@example.com", "ADA@example.com"] {
         assert_eq!(site.log_in_as(name, PASSWORD).status, 401);
         site.0.wait_for_log(|line| line["message"] == "request" && line["reason"] == "ambiguous_account");

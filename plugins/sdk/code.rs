@@ -235,6 +235,7 @@ codes! {
     UNEVEN_VALUES = "GW0635": "field with values, or gaps, from an earlier configuration",
     STORE_CANNOT_COUNT = "GW0636": "store that cannot count",
     ACTING_KEY = "GW0637": "foreign key by which the database changes items",
+    KEPT_DUPLICATES = "GW0638": "unique rule with older items that are equal",
 
     // Administration, telemetry and the process.
     ENVIRONMENT = "GW0701": "unknown `environment`",

@@ -92,6 +92,7 @@ impl Migrate {
         }
         if self.format != PlanFormat::Json && migration.warnings.warnings() > 0 {
             say(&sources.render(&migration.warnings, for_people()));
+            migration.duplicates.iter().for_each(|found| say(&text::duplicates(found)));
         }
         let changes: usize = migration.plans.iter().map(|plan| plan.steps.len()).sum();
         if !self.apply {
@@ -124,7 +125,7 @@ impl Migrate {
             outcomes.push(outcome);
         }
         let in_use = migration.plans.iter().any(|plan| plan.may_be_in_use() && !plan.steps.is_empty());
-        self.write_done(&outcomes, in_use, sources)
+        self.write_done(&outcomes, &migration, in_use, sources)
     }
 
     /// The options that are part of the plan.
@@ -175,13 +176,18 @@ impl Migrate {
                     "steps": plan.steps,
                 })).collect::<Vec<_>>(),
                 "diagnostics": listed(&migration.warnings, sources),
+                "duplicates": values(&migration.duplicates),
             })),
         }
     }
 
-    fn write_done(&self, outcomes: &[Outcome], in_use: bool, sources: &Sources) -> ExitCode {
+    fn write_done(&self, outcomes: &[Outcome], migration: &Migration<'_>, in_use: bool, sources: &Sources) -> ExitCode {
         if self.format == PlanFormat::Json {
-            return write_json(&json!({ "applied": shown(outcomes), "diagnostics": [] }));
+            return write_json(&json!({
+                "applied": shown(outcomes),
+                "diagnostics": listed(&migration.warnings, sources),
+                "duplicates": values(&migration.duplicates),
+            }));
         }
         outcomes.iter().flat_map(|outcome| &outcome.warnings).for_each(|text| say(&format!("warning: {text}\n")));
         write(&text::done(outcomes, in_use, sources))
@@ -197,12 +203,10 @@ impl Migrate {
     ) -> ExitCode {
         if self.format == PlanFormat::Json {
             let list = listed(refused, sources);
-            let duplicates =
-                duplicates.iter().map(|Duplicates { path, found }| json!({ "path": path, "values": found }));
             let written = write_json(&json!({
                 "applied": shown(before),
                 "diagnostics": list,
-                "duplicates": duplicates.collect::<Vec<_>>(),
+                "duplicates": values(duplicates),
             }));
             return if written == ExitCode::SUCCESS { ExitCode::FAILURE } else { written };
         }
@@ -218,6 +222,11 @@ impl Migrate {
 /// Diagnostics for programs.
 fn listed(found: &Diagnostics, sources: &Sources) -> Value {
     serde_json::from_str(&sources.render(found, Rendering::Json)).unwrap_or_default()
+}
+
+/// Values that are not unique, for programs.
+fn values(duplicates: &[Duplicates]) -> Vec<Value> {
+    duplicates.iter().map(|Duplicates { path, found }| json!({ "path": path, "values": found })).collect()
 }
 
 fn shown(outcomes: &[Outcome]) -> Vec<Value> {

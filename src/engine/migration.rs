@@ -5,12 +5,12 @@
 use crate::config::diagnostic::{Diagnostic, Diagnostics};
 use crate::config::document::process::Migrate;
 use crate::config::sources::Sources;
-use crate::engine::prepare::{refused, uneven};
+use crate::engine::prepare::{kept, refused, uneven};
 use crate::engine::snapshot::Snapshot;
 use crate::engine::stores::Used;
 use crate::resource::model::deleted;
 use crate::resource::store::Applied;
-use crate::resource::store::{By, Duplicate, Orders, Planned, PlannedStep, RefusedTable};
+use crate::resource::store::{By, Duplicate, KeptDuplicates, Orders, Planned, PlannedStep, RefusedTable};
 use crate::resource::table::Table;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -106,7 +106,10 @@ pub async fn plan<'a>(snapshot: &'a Snapshot, sources: &Sources, wishes: Wishes)
         let orders = Orders { prune: wishes.prune, keep: declared(snapshot, used), adopt: wishes.adopt };
         let by = By::Command(orders);
         match used.store.plan(&tables, &by).await {
-            Ok(Planned { steps, doubled, .. }) => {
+            Ok(Planned { steps, doubled, kept, .. }) => {
+                for kept in kept {
+                    migration.keep(used, kept, sources);
+                }
                 for column in doubled {
                     let resource = used.tables.iter().find(|(_, table)| table.name == column.table);
                     let found = resource.map(|(name, _)| uneven::doubled(name, used, &column));
@@ -122,6 +125,15 @@ pub async fn plan<'a>(snapshot: &'a Snapshot, sources: &Sources, wishes: Wishes)
 }
 
 impl Migration<'_> {
+    /// Items that are equal under a unique rule that came back.
+    fn keep(&mut self, used: &Used, kept: KeptDuplicates, sources: &Sources) {
+        let Some((resource, _)) = used.tables.iter().find(|(_, table)| table.name == kept.table) else { return };
+        let mut found = kept::duplicates(resource, used, &kept);
+        found.help = found.help.map(|help| help.replace("then reload", "then run this again"));
+        self.duplicates.push(Duplicates { path: found.path.clone(), found: kept.found });
+        self.warnings.push(Diagnostic { at: sources.locate(&found.path), ..found });
+    }
+
     fn refuse(&mut self, used: &Used, mut refused: RefusedTable, sources: &Sources) {
         let found = std::mem::take(&mut refused.duplicates);
         let diagnostic = diagnostic(used, refused, sources);

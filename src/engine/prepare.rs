@@ -2,6 +2,7 @@
 
 mod acting;
 mod hidden;
+pub mod kept;
 pub(super) mod refused;
 pub(super) mod uneven;
 mod unguarded;
@@ -208,6 +209,9 @@ impl<'a> Needs<'a> {
         }
         for key in &planned.acting {
             resource(&key.served).into_iter().for_each(|name| self.push(acting::key(name, key)));
+        }
+        for kept in &planned.kept {
+            resource(&kept.table).into_iter().for_each(|name| self.push(kept::duplicates(name, used, kept)));
         }
         // While the gateway runs, only an edit can leave a table unused, which `hidden::tables` finds.
         if self.serving.is_none() {

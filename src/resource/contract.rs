@@ -1,10 +1,12 @@
 //! The types between stores and resources: statements, values, rows, and errors.
 
 mod decision;
+mod equal;
 mod foreign_key;
 mod written;
 
 pub use self::decision::{Decision, Done, Tree};
+pub use self::equal::{Duplicate, KeptDuplicates};
 pub use self::foreign_key::{ForeignKey, Side};
 pub use self::written::{Verb, written};
 
@@ -233,14 +235,6 @@ pub enum Command {
     Print,
 }
 
-/// Items with equal values in the columns of a unique index.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Duplicate {
-    /// One of the spellings; `None` if clients cannot see the field.
-    pub values: Option<Vec<String>>,
-    pub items: u64,
-}
-
 /// The moment a deadline ends. A day is as good as any longer time, and can be added to every clock.
 pub fn after(deadline: Duration) -> Instant {
     Instant::now() + deadline.min(Duration::from_secs(24 * 60 * 60))
@@ -255,6 +249,7 @@ pub struct Planned {
     pub uneven: Vec<UnevenColumn>,
     pub doubled: Vec<DoubledColumn>,
     pub acting: Vec<ActingKey>,
+    pub kept: Vec<KeptDuplicates>,
     /// Tables with rows that gatewright created and that are not wanted.
     pub unused: Vec<(String, Count)>,
     /// Wanted tables that have no rows, or do not exist yet.

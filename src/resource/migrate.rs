@@ -10,7 +10,7 @@ mod by;
 mod change;
 pub mod copied;
 mod drift;
-mod duplicates;
+pub mod duplicates;
 pub mod families;
 pub mod hidden;
 mod indexes;

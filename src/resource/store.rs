@@ -14,12 +14,14 @@ use super::table::Table;
 use super::watch::{Revision, Watch};
 
 pub use super::migrate::apply::Applied;
+pub use super::migrate::duplicates::MOST as MOST_DUPLICATES;
 pub use super::migrate::keys::by_collation;
 pub use super::migrate::{By, Orders};
 
 pub use super::contract::{
     ActingKey, Cause, Cell, Command, Count, Decision, Done, DoubledColumn, Duplicate, Error, ForeignKey, Found,
-    HiddenColumn, Param, Planned, PlannedStep, RefusedTable, Row, Rows, Side, Sql, Statement, Tree, UnevenColumn, only,
+    HiddenColumn, KeptDuplicates, Param, Planned, PlannedStep, RefusedTable, Row, Rows, Side, Sql, Statement, Tree,
+    UnevenColumn, only,
 };
 
 /// A store. The set is closed, so it is an enum.

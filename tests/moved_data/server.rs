@@ -49,6 +49,14 @@ pub fn has_rows(url: &str, table: &str) -> bool {
     }
 }
 
+/// A column of the first row of a statement, which is a text.
+pub fn text(url: &str, sql: &str, column: usize) -> String {
+    match url.strip_prefix("sqlite://") {
+        Some(file) => rusqlite::Connection::open(file).unwrap().query_row(sql, [], |row| row.get(column)).unwrap(),
+        None => with(url, async |client| client.query_one(sql, &[]).await.unwrap().get(column)),
+    }
+}
+
 fn with<T>(url: &str, work: impl AsyncFnOnce(&tokio_postgres::Client) -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {

@@ -1,6 +1,7 @@
 //! The behaviour table of the REST API, row by row, each test with its own store.
 mod access;
 mod acting_keys;
+mod added_unique;
 mod adopted;
 mod adopted_decimals;
 mod bulk;

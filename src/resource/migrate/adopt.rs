@@ -54,7 +54,7 @@ pub fn look(session: &mut dyn Session, catalog: &dyn Catalog, wanted: &Table) ->
     let columns = catalog.strange(session, table)?;
     let has = |name: &str| columns.iter().any(|column| column.name == name);
     let rows = session.rows(&hidden::count_rows(table), &[])?.first().map_or(0, |row| number(row, 0));
-    let (mut nulls, mut misfits, mut equal) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut nulls, mut misfits) = (Vec::new(), Vec::new());
     let id = Column {
         name: "id".to_owned(),
         kind: wanted.id,
@@ -94,12 +94,7 @@ pub fn look(session: &mut dyn Session, catalog: &dyn Catalog, wanted: &Table) ->
         }
     }
     let referring = references::look(session, catalog, wanted, &mut misfits)?;
-    for index in wanted.indexes.iter().filter(|index| index.unique && index.columns.iter().all(|name| has(name))) {
-        let found = duplicates::of(session, catalog, wanted, index)?;
-        if !found.is_empty() {
-            equal.push((index.clone(), found));
-        }
-    }
+    let equal = duplicates::against(session, catalog, wanted, (has, rows))?;
     let counts = |id: &StrangeColumn| catalog.fits(wanted.id, &id.kind) || catalog.becomes(wanted.id, &id.kind);
     let counter = match columns.iter().find(|column| column.name == "id") {
         Some(id) if wanted.id_counts && counts(id) => catalog.counter(session, table)?,

@@ -4,7 +4,7 @@ use super::key::Acting;
 use super::run::{Ran, run};
 use super::session::{Catalog, Session};
 use super::states::{Survey, survey};
-use super::{By, MANY_ROWS, Step, TableState, copied, hidden};
+use super::{By, MANY_ROWS, Step, TableState, copied, duplicates, hidden};
 use crate::resource::contract::{Error, Found, Param, Planned, PlannedStep, RefusedTable};
 use crate::resource::table::{Index, Table};
 
@@ -156,6 +156,9 @@ fn attempt(
         planned.uneven.extend(ours.iter().flat_map(|ours| ours.uneven.iter().cloned()));
         let acting = ours.iter().flat_map(|ours| &ours.acting).filter(|_| !by.is_command());
         planned.acting.extend(acting.map(Acting::shown));
+        // A rule that is not in force yet would have been refused.
+        let kept = ours.iter().flat_map(|ours| &ours.equal);
+        planned.kept.extend(kept.map(|(index, found)| duplicates::kept(catalog, name, index, found)));
         planned.doubled.extend(ours.iter().flat_map(|ours| ours.doubled.iter().cloned()));
     }
     if survey.has_records {

@@ -3,7 +3,9 @@
 mod retype;
 
 use super::reason::Reason;
-use super::{By, Column, Demands, Dialect, Index, MANY_ROWS, Ours, Step, Table, declared, renamed, required};
+use super::{
+    By, Column, Demands, Dialect, Index, MANY_ROWS, Ours, Step, Table, declared, duplicates, renamed, required,
+};
 use crate::resource::contract::{Command, HiddenColumn};
 use crate::resource::form::Form;
 use crate::resource::table::{ColumnType, Declared};
@@ -361,16 +363,13 @@ impl<'a> Change<'a> {
             let guard = Step::GuardIndex { table: table.clone(), index: index.clone() };
             return self.steps.push(if equal { guard } else { step });
         }
-        // All rows have the default of a column that is added with one.
-        let same = |name: &String| added.iter().any(|column| column.name == *name && column.default.is_some());
-        let equal = equal || (index.unique && self.ours.rows > 0 && index.columns.iter().any(same));
         let columns = index.columns.join("`, `");
         let place = index.columns.first().map(String::as_str);
-        if equal {
-            let message =
-                format!("`{columns}` of table `{table}` cannot become unique: some items have duplicate values");
-            let find = self.statements.find_equal(table, index);
-            let help = format!("remove the duplicates, then reload; to find them: {find};");
+        let before = duplicates::before(self.wanted, index, |name| !added.iter().any(|column| column.name == name));
+        let before = before.filter(|before| index.unique && (equal || before.columns.is_empty() && self.ours.rows > 1));
+        if let Some(before) = before {
+            let (why, help) = duplicates::why(self.statements, table, index, &before);
+            let message = format!("`{columns}` of table `{table}` cannot become unique: {why}");
             let duplicates = duplicates.unwrap_or_default();
             (self.refuse)(Reason::new(place, message, help).because_of(duplicates));
         } else if self.ours.rows > MANY_ROWS && !self.by.is_command() {

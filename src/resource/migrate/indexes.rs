@@ -42,9 +42,11 @@ pub fn look(session: &mut dyn Session, catalog: &dyn Catalog, wanted: &Table, ou
     }
     for index in wanted.indexes.iter().filter(|index| index.unique) {
         let in_force = ours.recorded.indexes.contains(index) && !guarded.contains(index) || ours.made.contains(index);
-        let there = |name: &String| ours.recorded.columns.iter().any(|column| column.name == *name);
-        if !in_force && index.columns.iter().all(there) {
-            let found = duplicates::of(session, catalog, wanted, index)?;
+        let there = |name: &str| ours.recorded.columns.iter().any(|column| column.name == name);
+        if let Some(before) =
+            duplicates::before(wanted, index, there).filter(|before| !in_force && !before.columns.is_empty())
+        {
+            let found = duplicates::of(session, catalog, wanted, &before)?;
             if !found.is_empty() {
                 ours.equal.push((index.clone(), found));
             }

@@ -97,11 +97,8 @@ fn change(session: &mut dyn Session, catalog: &dyn Catalog, step: &Step) -> Resu
             session.execute(&catalog.create_index(table, index), &[])?;
         }
         Step::GuardIndex { table, index } => {
+            // The warning about it lasts as long as the duplicates, see [`Planned::kept`].
             catalog.guard(session, table, index)?;
-            return Ok(Some(format!(
-                "items in table {table} with duplicate {} were kept: the unique rule applies only to new writes",
-                index.columns.join(", ")
-            )));
         }
         Step::Respell { table, column } => return respell::respell(session, table, column),
         Step::DropColumn { table, column, .. } => {

@@ -112,12 +112,27 @@ pub trait Dialect {
 
     /// Finds duplicate rows: one of the spellings of each value, as text, and how many rows have it.
     fn find_equal(&self, table: &str, index: &Index) -> String {
+        self.select_equal(table, index, "count(*)")
+    }
+
+    /// The same for people: the ids of the rows instead of how many there are.
+    fn show_equal(&self, table: &str, index: &Index) -> String {
+        self.select_equal(table, index, &format!("{} AS ids", self.joined_ids())) + ";"
+    }
+
+    /// The ids of a group of rows, in one text.
+    fn joined_ids(&self) -> &'static str {
+        "string_agg(\"id\"::text, ', ')"
+    }
+
+    /// One of the spellings of each value that several rows have, and what else to select about the rows.
+    fn select_equal(&self, table: &str, index: &Index, more: &str) -> String {
         let shown = |column: &String| match index.ignore_case {
             true => format!("min(\"{column}\")"),
             false => format!("CAST(\"{column}\" AS text)"),
         };
         let columns = index.columns.iter().map(shown).collect::<Vec<_>>().join(", ");
-        format!("SELECT {columns}, count(*) {} ORDER BY count(*) DESC", self.equal(table, index))
+        format!("SELECT {columns}, {more} {} ORDER BY count(*) DESC", self.equal(table, index))
     }
 
     /// The statement that gives a column its recorded type again.

@@ -124,6 +124,10 @@ impl Dialect for SqliteCatalog {
         strange::fits(kind, sql_type(kind), found)
     }
 
+    fn joined_ids(&self) -> &'static str {
+        "group_concat(\"id\", ', ')"
+    }
+
     fn misfit(&self, table: &str, column: &Column) -> Option<(String, String)> {
         strange::misfit(table, column)
     }

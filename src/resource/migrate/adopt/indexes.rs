@@ -1,7 +1,7 @@
 //! Unique indexes of a table of another program that no field expresses: writes that they reject would be errors of the server.
 
 use super::{Adoption, Reason};
-use crate::resource::migrate::Step;
+use crate::resource::migrate::{Step, duplicates};
 use crate::resource::table::{Index, Table};
 
 impl Adoption<'_> {
@@ -34,9 +34,12 @@ impl Adoption<'_> {
             let own = index.name(&table);
             let same = strange.indexes.iter().find(|(_, (other, partial))| other == index && !partial);
             if let Some((_, found)) = strange.equal.iter().find(|(other, _)| other == index) {
-                let why = format!("`{}` cannot become unique, because of duplicates", index.columns.join("`, `"));
-                let message = format!("table `{table}` cannot be adopted: {why}");
-                let help = format!("remove them; to find them: {};", self.dialect.find_equal(&table, index));
+                let there = |name: &str| strange.columns.iter().any(|found| found.name == name);
+                let before = duplicates::before(wanted, index, there).unwrap_or_else(|| index.clone());
+                let (why, help) = duplicates::why(self.dialect, &table, index, &before);
+                let columns = index.columns.join("`, `");
+                let message = format!("table `{table}` cannot be adopted: `{columns}` cannot become unique: {why}");
+                let help = help.replace(", then reload", "");
                 let place = index.columns.first().map(String::as_str);
                 (self.refuse)(Reason::new(place, message, help).because_of(found.clone()));
             }
