@@ -41,6 +41,7 @@ mod house_rules;
 mod http2;
 mod identity_provider;
 mod kept_duplicates;
+mod large_numbers;
 mod metrics;
 mod migrate;
 mod moved_addresses;

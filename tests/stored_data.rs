@@ -187,3 +187,14 @@ fn an_empty_database_at_the_configured_place_does_not_hide_one_with_items_at_the
     assert_eq!(gateway.get("/notes").json()[0]["title"], "x");
     assert!(!gateway.log().contains("GW0634"));
 }
+
+#[test]
+fn another_type_of_the_id_is_an_error_at_the_id() {
+    let gateway = Gateway::start(&notes(STORE, "notes", ""));
+    made(&gateway, &json!({"title": "x"}));
+    let other = notes(STORE, "notes", "").replace("    access:", "    id: { type: integer }\n    access:");
+    let refused = gateway.reload(&other).json();
+    let found = refused["diagnostics"].as_array().unwrap().iter().find(|found| found["code"] == "GW0630").unwrap();
+    assert_eq!(found["path"], "resources.notes.id", "{refused}");
+    assert!(found["line"].is_number(), "{refused}");
+}

@@ -47,10 +47,15 @@ pub fn parse_hash(text: &str) -> Option<[u8; 32]> {
 
 /// A time (RFC 3339), or the start of a day in UTC.
 pub fn parse_time(text: &str) -> Option<Timestamp> {
-    text.parse::<Timestamp>().ok().or_else(|| {
-        let day: Date = text.parse().ok()?;
-        Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp())
-    })
+    let read = |text: &str| {
+        text.parse::<Timestamp>().ok().or_else(|| {
+            let day: Date = text.parse().ok()?;
+            Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp())
+        })
+    };
+    // A `Timestamp` ends before the last day of the year 9999, which stands for never. The year before has the same days.
+    let never = || read(&format!("9998{}", text.strip_prefix("9999")?)).map(|_| Timestamp::MAX);
+    read(text).or_else(never)
 }
 
 /// The claims of a key: `key_id`, `scope` and `roles` in addition to its own.

@@ -63,16 +63,22 @@ async fn keys_of_a_file_prove_their_owner() {
 - {{ id: k1, owner: acme, hash: "{}", scopes: [read, write], roles: [partner], claims: {{ plan: pro }} }}
 - {{ owner: old, hash: "{}", expires: 2020-01-01 }}
 - {{ owner: new, hash: "{}", expires: "2999-12-31T23:59:59+01:00" }}
+- {{ owner: day, hash: "{}", expires: 9999-12-31 }}
+- {{ owner: end, hash: "{}", expires: "9999-12-31T23:59:59.999999Z" }}
 "#,
         hash("first"),
         hash("second"),
         hash("third").to_uppercase().replace("SHA256", "sha256"),
+        hash("fourth"),
+        hash("fifth"),
     ));
     let service = install::<ApiKey>(file.settings(), echo());
     let long = "x".repeat(600);
     for (keys, status, outcome) in [
         (&["first"][..], 200, r#"api_key acme ["partner"] ["read", "write"] ["acme","k1","pro"] false"#),
         (&["third"], 200, r#"api_key new [] [] ["new",null,null] false"#),
+        (&["fourth"], 200, r#"api_key day [] [] ["day",null,null] false"#),
+        (&["fifth"], 200, r#"api_key end [] [] ["end",null,null] false"#),
         (&["second"], 401, "expired"),
         (&["First"], 401, "unknown_key"),
         (&["first "], 401, "unknown_key"),
@@ -100,6 +106,7 @@ fn files_that_cannot_be_used_are_reported_without_their_content() {
         ("- { owner: acme, hash: \"sha256:S3CRET\" }".to_owned(), "key 1 (`acme`): `hash` is not"),
         (format!("- {{ owner: \" \", hash: \"{good}\" }}"), "`owner` is empty"),
         (format!("- {{ owner: a, hash: \"{good}\", expires: soon }}"), "`expires` is not a date or time"),
+        (format!("- {{ owner: a, hash: \"{good}\", expires: 9999-12-32 }}"), "`expires` is not a date or time"),
         (
             format!("- {{ owner: a, hash: \"{good}\" }}\n- {{ id: b, owner: b, hash: \"{good}\" }}"),
             "key 2 (`b`): the same key",
@@ -184,6 +191,7 @@ async fn keys_of_a_resource_prove_their_owner_and_fail_closed() {
         item("second", json!({ "id": "k2", "owner": "old", "expires_at": "2020-01-01T00:00:00.000000Z" }));
         item("third", json!({ "id": "k3", "owner": "new", "expires_at": "2999-01-01T00:00:00.000000Z" }));
         item("fourth", json!({ "id": "k4" }));
+        item("last", json!({ "id": "k5", "owner": "end", "expires_at": "9999-12-31T00:00:00.000000Z" }));
         let compiled = compile::<ApiKey>(settings.clone(), false);
         let (keep, needs, tables) = (Keep::default(), Needs::default(), Tables(Arc::clone(&table)));
         let services: Arc<dyn Services> = Arc::new(Nothing);
@@ -205,13 +213,18 @@ async fn keys_of_a_resource_prove_their_owner_and_fail_closed() {
             ("first", 200, acme),
             ("first", 200, acme),
             ("third", 200, r#"api_key new [] [] ["new","k3",null] false"#),
+            ("last", 200, r#"api_key end [] [] ["end","k5",null] false"#),
             ("second", 401, "expired"),
             ("fourth", 401, "no_owner"),
             ("fifth", 401, "unknown_key"),
         ] {
             assert_eq!(ask(&service, &[key]).await, (status, outcome.to_owned()), "{key}");
         }
-        assert_eq!(*table.touched.lock(), [hash("first"), hash("third")], "once a minute, and only valid keys");
+        assert_eq!(
+            *table.touched.lock(),
+            [hash("first"), hash("third"), hash("last")],
+            "once a minute, and only valid keys"
+        );
         *table.broken.lock() = true;
         assert_eq!(ask(&service, &["first"]).await, (503, "keys_unavailable".to_owned()));
         *table.broken.lock() = false;

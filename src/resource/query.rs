@@ -7,6 +7,7 @@ mod pairs;
 use super::cursor::{Mark, Scope};
 use super::digest::Digest;
 use super::model::Model;
+use super::model::deleted::DELETED_AT;
 use super::operator::operator_word;
 use super::order::SortKey;
 use super::predicate::{Column, Comparison};
@@ -303,7 +304,11 @@ fn sort(model: &Model, text: &str, faults: &mut Faults) -> Vec<SortKey> {
             Some(column) => keys.push(SortKey { column, descending }),
             None => {
                 let message = format!("\"{}\" is not sortable", cut(name));
-                faults.teach("sort", "sort", message, || hints::sortable(model));
+                let help = || match name == DELETED_AT && model.shows_deleted() {
+                    true => hints::ASK_FOR_DELETED.to_owned(),
+                    false => hints::sortable(model),
+                };
+                faults.teach("sort", "sort", message, help);
             }
         }
     }

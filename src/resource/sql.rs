@@ -38,6 +38,8 @@ pub struct Texts {
     shown: String,
     /// The same and, if the store tells it within a statement, the revision of the database: the last column.
     revised: String,
+    /// The columns in orders where that is another text, by position. Those of decimals in SQLite are long, so they are made once.
+    ordered: Vec<Option<String>>,
     /// The columns of a change: all but passwords.
     whole: String,
     /// One item by id, without a condition.
@@ -103,9 +105,12 @@ impl Texts {
             let values = values.collect::<Vec<_>>().join(", ");
             format!("{} {name} ({names}) VALUES ({values}) RETURNING {id}", dialect.insert())
         };
+        let compare = |(column, kind): (&String, &ColumnType)| dialect.compared(&name, column, *kind);
+        let compared: Vec<String> = columns.iter().zip(&kinds).map(compare).collect();
         let mut texts = Self {
             dialect,
-            compared: columns.iter().zip(&kinds).map(|(column, kind)| dialect.compared(&name, column, *kind)).collect(),
+            ordered: compared.iter().zip(&kinds).map(|(name, kind)| dialect.ordered(name, *kind)).collect(),
+            compared,
             compared_id: dialect.compared(&name, "\"id\"", table.id),
             id_kind: table.id,
             read: "".into(),

@@ -112,20 +112,20 @@ impl<'a> Shape<'a> {
                 format!("`{}` does not fit in 64 bits", self.last()),
                 "quote it".to_owned(),
             ),
-            #[expect(
-                clippy::cast_precision_loss,
-                clippy::cast_possible_truncation,
-                reason = "only compared with bounds"
-            )]
             Value::Int(number) => {
-                let bounds = integer_bounds(schema.get("format").and_then(Json::as_str));
-                if let Some(bound) = self.bounds(node, *number as f64, schema, bounds) {
-                    node.value = Value::Int(bound as i128);
+                let (least, most) = integer_bounds(schema.get("format").and_then(Json::as_str));
+                let bounds = (whole(schema, "minimum").unwrap_or(least), whole(schema, "maximum").unwrap_or(most));
+                // Larger ones are no limit that a person had in mind.
+                let open = (false, bounds.1 >= 9_000_000_000_000_000);
+                if let Some(bound) = self.bounds(node, *number, bounds, open) {
+                    node.value = Value::Int(bound);
                 }
                 true
             }
             Value::Float(number) => {
-                if let Some(bound) = self.bounds(node, *number, schema, (f64::MIN, f64::MAX)) {
+                let bound = |key: &str, kind: f64| schema.get(key).and_then(Json::as_f64).unwrap_or(kind);
+                let (least, most) = (bound("minimum", f64::MIN), bound("maximum", f64::MAX));
+                if let Some(bound) = self.bounds(node, *number, (least, most), (least <= f64::MIN, most >= 9e15)) {
                     node.value = Value::Float(bound);
                 }
                 true
@@ -138,15 +138,19 @@ impl<'a> Shape<'a> {
         }
     }
 
-    /// Validates a number by its bounds. Returns the nearest bound for a number out of range, as its stand-in.
-    fn bounds(&mut self, node: &Node, number: f64, schema: &Json, kind: (f64, f64)) -> Option<f64> {
-        let bound = |key: &str, kind: f64| schema.get(key).and_then(Json::as_f64).unwrap_or(kind);
-        let (least, most) = (bound("minimum", kind.0), bound("maximum", kind.1));
+    /// Validates a number by its bounds, of which one may be `open`. Returns the nearest bound for a number out of range, as its stand-in.
+    fn bounds<N: PartialOrd + Copy + std::fmt::Display>(
+        &mut self,
+        node: &Node,
+        number: N,
+        (least, most): (N, N),
+        open: (bool, bool),
+    ) -> Option<N> {
         if (least..=most).contains(&number) {
             return None;
         }
         let small = number < least;
-        let help = match (least <= f64::MIN, most >= 9e15) {
+        let help = match open {
             (true, _) | (_, true) if small => format!("use {least} or more"),
             (true, _) | (_, true) => format!("use {most} or less"),
             _ if least >= most => format!("write `{}: {least}`", self.last()),
@@ -368,13 +372,21 @@ fn expected(branches: &[(Option<&str>, &Json)]) -> String {
 }
 
 /// The bounds of the integer type.
-fn integer_bounds(format: Option<&str>) -> (f64, f64) {
+fn integer_bounds(format: Option<&str>) -> (i128, i128) {
     match format {
-        Some("uint8") => (0.0, 255.0),
-        Some("uint16") => (0.0, 65_535.0),
-        Some("uint32") => (0.0, 4_294_967_295.0),
-        Some("uint64" | "uint") => (0.0, 18_446_744_073_709_549_568.0),
-        Some("int32") => (-2_147_483_648.0, 2_147_483_647.0),
-        _ => (-9_223_372_036_854_775_808.0, 9_223_372_036_854_774_784.0),
+        Some("uint8") => (0, u8::MAX.into()),
+        Some("uint16") => (0, u16::MAX.into()),
+        Some("uint32") => (0, u32::MAX.into()),
+        Some("uint64" | "uint") => (0, u64::MAX.into()),
+        Some("int32") => (i32::MIN.into(), i32::MAX.into()),
+        _ => (i64::MIN.into(), i64::MAX.into()),
     }
+}
+
+/// A bound for integers, which a schema may write as `1.0`.
+fn whole(schema: &Json, key: &str) -> Option<i128> {
+    let bound = schema.get(key)?;
+    #[expect(clippy::cast_possible_truncation, reason = "a cast of a float stops at the ends of the type")]
+    let rounded = |bound: f64| if key == "minimum" { bound.ceil() as i128 } else { bound.floor() as i128 };
+    bound.as_i64().map(i128::from).or_else(|| bound.as_u64().map(i128::from)).or_else(|| bound.as_f64().map(rounded))
 }

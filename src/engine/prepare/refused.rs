@@ -17,6 +17,8 @@ pub const fn flags(command: Command) -> &'static str {
 pub fn diagnostic(used: &Used, refused: RefusedTable, advice: Option<String>) -> Diagnostic {
     let resource = used.tables.iter().find(|(_, table)| Some(&table.name) == refused.table.as_ref());
     let path = match (resource, &refused.column) {
+        // It is no field: `id` of the resource says what it is.
+        (Some((resource, _)), Some(column)) if column == "id" => format!("resources.{resource}.id"),
         (Some((resource, _)), Some(column)) => format!("resources.{resource}.fields.{column}"),
         (Some((resource, _)), None) => format!("resources.{resource}"),
         (None, _) => format!("stores.{}.url", used.name),

@@ -3,7 +3,7 @@
 use super::api::{Api, within};
 use super::belonging;
 use super::many::{Outcome, all, sort_key};
-use super::new_row::{Creator, NewRow, check, has_password, insert as insert_one, inserted, row_for};
+use super::new_row::{Creator, NewRow, check, has_password, insert as insert_one, inserted, row_for, unhashed};
 use super::references::{References, Sights};
 use super::referring::{self, proposed};
 use super::repeats::replayed;
@@ -105,7 +105,7 @@ async fn rows(
     for (index, values) in items.into_iter().enumerate() {
         let place = |problem: Problem| problem.in_list(index);
         if !refers {
-            rows.push(row_for(api, creator, values).await.map_err(place)?);
+            rows.push(unhashed(&api.model, creator, values).map_err(place)?);
             continue;
         }
         let (id, fields, those) =
@@ -116,7 +116,7 @@ async fn rows(
     let looks = Arc::new(SharedLooks::of(api, sights, references.iter(), None));
     let mut list =
         NewList { rows: rows.into(), references: references.into(), looks, condition: creator.condition.clone() };
-    if refers && list.rows.iter().any(|row| has_password(&api.model, &row.fields)) {
+    if list.rows.iter().any(|row| has_password(&api.model, &row.fields)) {
         list.rows = hashed(api, creator, &list).await?;
     }
     Ok(list)
@@ -124,11 +124,12 @@ async fn rows(
 
 /// The rows with their passwords hashed. Hashing is expensive: a list that will be rejected anyway is rejected first.
 async fn hashed(api: &Arc<Api>, creator: &Creator<'_>, list: &NewList) -> Result<Arc<[NewRow]>, Problem> {
-    list.check(&api.model, &list.looks.seen(api.look_at_all(&list.looks).await?))?;
+    if !list.references.is_empty() {
+        list.check(&api.model, &list.looks.seen(api.look_at_all(&list.looks).await?))?;
+    }
+    super::taken::check(api, list.rows.iter().enumerate().map(candidate).collect()).await?;
     let mut rows = list.rows.to_vec();
-    for (index, row) in rows.iter_mut().enumerate() {
-        let taken = api.check_taken(row.id.as_ref(), true, &row.fields).await;
-        taken.map_err(|problem| problem.in_list(index))?;
+    for row in &mut rows {
         for (position, value) in row.fields.iter_mut().enumerate() {
             api.hash(creator.client, position, value).await?;
         }
@@ -241,13 +242,11 @@ fn order(model: &Model, rows: &[NewRow]) -> Vec<usize> {
 
 /// Which of the rows have values that are taken.
 async fn taken(api: &Api, rows: &[NewRow], columns: &[String]) -> Problem {
-    let row = |(place, row): (usize, &NewRow)| Candidate {
-        place,
-        id: row.id.clone(),
-        is_new: true,
-        fields: row.fields.clone(),
-    };
-    super::taken::taken(api, rows.iter().enumerate().map(row).collect(), columns).await
+    super::taken::taken(api, rows.iter().enumerate().map(candidate).collect(), columns).await
+}
+
+fn candidate((place, row): (usize, &NewRow)) -> Candidate {
+    Candidate { place, id: row.id.clone(), is_new: true, fields: row.fields.clone() }
 }
 
 /// Creates each item as if it had been sent by itself.

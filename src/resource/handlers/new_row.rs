@@ -39,16 +39,21 @@ pub(super) struct NewRow {
 
 /// The row of a new item whose values were validated.
 pub(super) async fn row_for(api: &Arc<Api>, creator: &Creator<'_>, values: Values) -> Result<NewRow, Problem> {
-    let model = &api.model;
-    let (id, mut fields) = row(model, values, creator.identity, Moment::now())?;
-    check(creator.condition.as_ref(), id.as_ref().unwrap_or(&Param::Null), &fields, &[])?;
-    if has_password(model, &fields) {
+    let mut row = unhashed(&api.model, creator, values)?;
+    if has_password(&api.model, &row.fields) {
         // Hashing is expensive: a request that will be rejected anyway is rejected first. The unique index still decides.
-        api.check_taken(id.as_ref(), true, &fields).await?;
-        for (position, value) in fields.iter_mut().enumerate() {
+        api.check_taken(row.id.as_ref(), true, &row.fields).await?;
+        for (position, value) in row.fields.iter_mut().enumerate() {
             api.hash(creator.client, position, value).await?;
         }
     }
+    Ok(row)
+}
+
+/// The same with passwords as they were sent, which is not stored like this.
+pub(super) fn unhashed(model: &Model, creator: &Creator<'_>, values: Values) -> Result<NewRow, Problem> {
+    let (id, fields) = row(model, values, creator.identity, Moment::now())?;
+    check(creator.condition.as_ref(), id.as_ref().unwrap_or(&Param::Null), &fields, &[])?;
     Ok(NewRow { version: version::fresh(), id, fields })
 }
 

@@ -22,20 +22,26 @@ pub(super) struct Candidate {
 }
 
 /// 409 about the rows of a list whose values are taken, after a unique rule on `columns` was hit.
-pub(super) async fn taken(api: &Api, mut rows: Vec<Candidate>, columns: &[String]) -> Problem {
+pub(super) async fn taken(api: &Api, rows: Vec<Candidate>, columns: &[String]) -> Problem {
+    // By now it may be free again.
+    check(api, rows).await.err().unwrap_or_else(|| api.taken(columns))
+}
+
+/// 409 about the rows of a list whose values are taken, if there are any.
+pub(super) async fn check(api: &Api, mut rows: Vec<Candidate>) -> Result<(), Problem> {
     rows.sort_by_key(|row| row.place);
     let (mut faults, mut seen) = (ListFaults::default(), HashSet::new());
     for row in rows {
+        // All values count, also those of a row that is rejected anyway: later rows may have them too.
+        let again = repeated(api, &row, &mut seen);
         let found = match api.check_taken(row.id.as_ref(), row.is_new, &row.fields).await {
-            Ok(()) => repeated(api, &row, &mut seen),
+            Ok(()) => again,
             Err(problem) if problem.status() == StatusCode::CONFLICT => Some(problem),
-            Err(problem) => return problem,
+            Err(problem) => return Err(problem),
         };
         faults.push(row.place, found.iter().flat_map(|problem| problem.faults().iter().cloned()));
     }
-    let refused = faults.refuse((), |details| Problem::conflict(texts(&details)).details(details));
-    // By now it may be free again.
-    refused.err().unwrap_or_else(|| api.taken(columns))
+    faults.refuse((), |details| Problem::conflict(texts(&details)).details(details))
 }
 
 /// 409 if an earlier row has the same values.

@@ -6,6 +6,7 @@ use crate::config::document::resource::FilterOp;
 use crate::resource::field::Field;
 use crate::resource::field_type::FieldType;
 use crate::resource::model::Model;
+use crate::resource::model::deleted::DELETED_AT;
 use crate::resource::operator::operator_named;
 use crate::resource::predicate::{Column, Comparison};
 use crate::resource::refusal::{Faults, cut};
@@ -36,7 +37,10 @@ fn one(model: &Model, pair: &Pair<'_>, faults: &mut Faults) -> Option<Comparison
     // A field that clients cannot see gets the same error as one that does not exist.
     let found = model.position(name).and_then(|at| Some((at, model.fields.get(at)?)));
     let Some((position, field)) = found.filter(|(_, field)| field.visible()) else {
-        faults.teach(&parameter, "unknown", "unknown field", || hints::filters(model));
+        match name == DELETED_AT && model.shows_deleted() {
+            true => faults.teach(&parameter, "unknown", hints::OF_DELETED, || hints::ASK_FOR_DELETED.to_owned()),
+            false => faults.teach(&parameter, "unknown", "unknown field", || hints::filters(model)),
+        }
         return None;
     };
     let Some(operator) = operator_named(word).filter(|operator| field.filter.contains(operator)) else {

@@ -13,6 +13,8 @@ pub const PAGE: &str = "send a whole number; the first page is 1";
 pub const PAGE_OR_CURSOR: &str =
     "send one of them; the link with rel=\"next\" in the Link header already has what it needs";
 pub const DELETED: &str = "send deleted=only for deleted items, or leave it out";
+pub const OF_DELETED: &str = "only deleted items have this field";
+pub const ASK_FOR_DELETED: &str = "add deleted=only, for a list of the deleted items";
 pub const OF_DELETE: &str =
     "the only parameter is deleted=only, which removes an item for good that is deleted already";
 pub const COUNT: &str = "send count=exact, count=capped or count=none, or leave it out";

@@ -64,8 +64,8 @@ impl Texts {
     /// Compares the column, which is called `name` here.
     fn compare(&self, sql: &mut Sql, comparison: &Comparison, name: &str) {
         let (column, own) = (comparison.column, name);
-        if let Some(ordered) = self.dialect.ordered(own, self.kind(column))
-            && let Some(sign) = order_sign(comparison.operator)
+        if let Some(sign) = order_sign(comparison.operator)
+            && let Some(ordered) = self.dialect.ordered(own, self.kind(column))
         {
             let _ = write!(sql.text, "{ordered} {sign} ");
             return self.bind_ordered(sql, comparison.values.first().cloned().unwrap_or(Param::Null), column);

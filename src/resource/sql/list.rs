@@ -5,7 +5,6 @@ use crate::resource::order::SortKey;
 use crate::resource::predicate::{Column, Comparison, Predicate};
 use crate::resource::store::{Cell, Param, Row, Sql};
 use crate::resource::watch::Revision;
-use std::borrow::Cow;
 use std::fmt::Write;
 
 /// Which rows come after the cursor.
@@ -57,7 +56,7 @@ impl Texts {
     ) -> Option<Sql> {
         let (key, rest_keys) = keys.split_first()?;
         let (value, rest_values) = values.split_first()?;
-        let name = &*self.ordered(key.column);
+        let name = self.ordered(key.column);
         let nullable = key.column != Column::Id;
         let mut sql = Sql::new(format!("SELECT {} FROM {}", self.revised, self.table), []);
         let word = if self.conditions(&mut sql, only, filters) { " AND " } else { " WHERE " };
@@ -97,7 +96,7 @@ impl Texts {
             sql.text.push_str("FALSE");
             return;
         };
-        let name = &*self.ordered(key.column);
+        let name = self.ordered(key.column);
         let sign = if key.descending { '<' } else { '>' };
         if *value == Param::Null {
             let _ = write!(sql.text, "({name} IS NULL AND ");
@@ -164,7 +163,7 @@ impl Texts {
         sql.text.push_str(" ORDER BY ");
         for (at, key) in keys.iter().enumerate() {
             sql.text.push_str(if at > 0 { ", " } else { "" });
-            sql.text.push_str(&self.ordered(key.column));
+            sql.text.push_str(self.ordered(key.column));
             sql.text.push_str(if key.descending { " DESC" } else { "" });
             sql.text.push_str(if key.column == Column::Id { "" } else { " NULLS LAST" });
         }
@@ -178,9 +177,12 @@ impl Texts {
     }
 
     /// A column in orders.
-    fn ordered(&self, column: Column) -> Cow<'_, str> {
-        let name = self.name(column);
-        self.dialect.ordered(name, self.kind(column)).map_or(Cow::Borrowed(name), Cow::Owned)
+    pub(super) fn ordered(&self, column: Column) -> &str {
+        let ordered = match column {
+            Column::Field(at) => self.ordered.get(at).and_then(Option::as_deref),
+            Column::Id | Column::Of(..) => None,
+        };
+        ordered.unwrap_or_else(|| self.name(column))
     }
 
     fn limit_to(&self, sql: &mut Sql, limit: u64, offset: u64) {

@@ -88,3 +88,26 @@ async fn an_id_that_the_caller_may_not_change_names_the_item() {
     assert_eq!((&each[0]["status"], &each[1]["status"]), (&json!(201), &json!(409)));
     assert!(each[1]["details"][0].get("index").is_none(), "each has its own outcome");
 }
+
+#[tokio::test]
+async fn each_item_is_named_whichever_rule_it_breaks() {
+    let yaml = "store: main\nbulk: { create: true }\naccess: { default: public }\nfields:\n  \
+                a: { type: string, unique: { ignore_case: true } }\n  b: { type: string, unique: { with: [c] } }\n  c: { type: string, default: x }\n";
+    let with_password = format!("{yaml}  secret: {{ type: password }}\n");
+    for yaml in [yaml, &with_password] {
+        let api = serve("things", yaml).await;
+        assert_eq!(api.post(r#"{"a":"1","b":"1"}"#).await.status, 201);
+        let secret = if yaml == with_password { json!("correct horse") } else { Value::Null };
+        let item = |a: &str, b: &str| match &secret {
+            Value::Null => json!({ "a": a, "b": b }),
+            secret => json!({ "a": a, "b": b, "secret": secret }),
+        };
+        // The first is taken by `a`; the second has its `b`; the fourth is taken by `b`.
+        let list = json!([item("1", "9"), item("2", "9"), item("3", "3"), item("4", "1")]);
+        let refused = send(&api, Method::POST, &list).await;
+        let details = refused.json()["details"].as_array().unwrap_or_else(|| panic!("{}", refused.body)).clone();
+        let named: Vec<_> = details.iter().map(|detail| (detail["index"].clone(), detail["field"].clone())).collect();
+        let wanted = [(0, "a"), (1, "b"), (3, "b")].map(|(index, field)| (json!(index), json!(field)));
+        assert_eq!((refused.status.as_u16(), named), (409, wanted.to_vec()), "{}", refused.body);
+    }
+}

@@ -95,9 +95,17 @@ async fn deleted_items_are_listed_and_read_like_others() {
         ("?deleted", "deleted: must be only"),
         ("?deleted=only&deleted=only", "deleted: given more than once"),
         ("?sort=deleted_at", "sort: \"deleted_at\" is not sortable"),
+        ("?filter[deleted_at][lt]=2026-01-31", "filter[deleted_at]: only deleted items have this field"),
     ] {
-        refused(&notes.get(query).await, message);
+        let answer = notes.get(query).await;
+        refused(&answer, message);
+        if message.contains("deleted_at") {
+            assert_eq!(answer.json()["details"][0]["help"], "add deleted=only, for a list of the deleted items");
+        }
     }
+    // Nothing is told where there are none.
+    let plain = super::notes().await.get("?filter[deleted_at]=2026-01-31").await;
+    refused(&plain, "filter[deleted_at]: unknown field");
     refused(&super::notes().await.get("?deleted=only").await, "deleted: unknown parameter");
     refused(&notes.ask(Method::POST, "?deleted=only").json("{}").send().await, "deleted: unknown parameter");
     assert_eq!(notes.get(&format!("/{}/restore", ids[0])).await.status, 405);
