@@ -17,7 +17,7 @@ use crate::telemetry::metrics::TextFormat;
 use api::{AnswerFormat, Caller, applied_body, refused_body};
 use asked::AskedRequest;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{MatchedPath, State};
 use axum::handler::Handler;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::IntoResponse;
@@ -121,11 +121,15 @@ async fn with_token(State(guard): State<Arc<Guard>>, request: Request, next: Nex
     }
 }
 
+/// What the audit record has instead of a path that does not exist: people write the token there.
+const NO_PATH: &str = "***";
+
 /// Rejects a request, with an audit record.
 fn denied(request: &Request, problem: Problem) -> Response {
     let response = problem.into_response();
     let reason = response.extensions().get::<Refusal>().map_or("", |refusal| &*refusal.reason);
-    let (client_ip, method, path) = (Facts::of(request).client.ip, request.method(), request.uri().path());
+    let path = request.extensions().get::<MatchedPath>().map_or(NO_PATH, |_| request.uri().path());
+    let (client_ip, method) = (Facts::of(request).client.ip, request.method());
     let human = format!("{method} {path} on the admin API denied to {client_ip}: {reason}");
     tracing::warn!(
         target: "gatewright::audit", event = "admin_denied", %client_ip, %method, path, reason, human,

@@ -46,6 +46,10 @@ fn each_denied_request_is_one_audit_record_whatever_the_level() {
     ask("/config", &[]);
     ask("/", &[("origin", "https://evil.example")]);
     ask("/status", &[("authorization", &bearer)]);
+    // People write the token into the path.
+    ask(&format!("/{ADMIN_TOKEN}"), &[]);
+    ask(&format!("/status/{ADMIN_TOKEN}"), &[("authorization", "Bearer wrong-token-0123456789")]);
+    ask(&format!("/status?token={ADMIN_TOKEN}"), &[]);
     let log = {
         gateway.signal("TERM");
         gateway.wait();
@@ -56,7 +60,18 @@ fn each_denied_request_is_one_audit_record_whatever_the_level() {
         assert_eq!((&line["target"], &line["client_ip"]), (&"gatewright::audit".into(), &"127.0.0.1".into()), "{line}");
         (line["path"].as_str().unwrap(), line["reason"].as_str().unwrap())
     });
-    assert_eq!(denied.collect::<Vec<_>>(), [("/status", "token_wrong"), ("/config", "token_missing"), ("/", "origin")]);
+    assert_eq!(
+        denied.collect::<Vec<_>>(),
+        [
+            ("/status", "token_wrong"),
+            ("/config", "token_missing"),
+            ("/", "origin"),
+            ("***", "token_missing"),
+            ("***", "token_wrong"),
+            ("/status", "token_missing"),
+        ]
+    );
+    assert!(!log.contains(ADMIN_TOKEN), "{log}");
     assert!(records.iter().any(|line| line["event"] == "configuration_reloaded") && !log.contains("wrong-token"));
 }
 

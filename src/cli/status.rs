@@ -81,6 +81,8 @@ fn readable(client: &AdminClient, status: &Value, now: Timestamp) -> String {
     for signal in ["traces", "metrics", "logs"] {
         rows.push((signal, status.pointer(&format!("/telemetry/{signal}")).map(export).unwrap_or_default()));
     }
+    let dropped = status.pointer("/telemetry/log_lines_dropped").and_then(Value::as_u64).unwrap_or_default();
+    rows.push(("log lines", dropped_lines(dropped)));
     let warnings: Vec<_> = status.get("warnings").and_then(Value::as_array).into_iter().flatten().collect();
     rows.push(("warnings", if warnings.is_empty() { String::new() } else { warnings.len().to_string() }));
     let refused = status.get("last_refused").filter(|refused| !refused.is_null());
@@ -172,6 +174,16 @@ fn moment(text: &str, now: Timestamp) -> String {
     format!("{text} ({ago} ago)")
 }
 
+/// How many lines of the log are missing, if any.
+fn dropped_lines(dropped: u64) -> String {
+    let lines = if dropped == 1 { "line was" } else { "lines were" };
+    if dropped == 0 {
+        String::new()
+    } else {
+        format!("{dropped} {lines} dropped, because standard output is not read in time")
+    }
+}
+
 /// The state of the export of one signal.
 fn export(signal: &Value) -> String {
     let number = |name: &str| signal.get(name).and_then(Value::as_u64).unwrap_or_default();
@@ -189,6 +201,14 @@ fn export(signal: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dropped_lines_of_the_log_are_shown_if_there_are_any() {
+        for (dropped, shown) in [(0, ""), (1, "1 line was dropped"), (7, "7 lines were dropped")] {
+            let line = dropped_lines(dropped);
+            assert_eq!(line.split(',').next(), Some(shown), "{line}");
+        }
+    }
 
     #[test]
     fn a_time_is_shown_with_its_age() {

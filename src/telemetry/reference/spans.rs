@@ -60,7 +60,7 @@ pub(super) const ALL: &[DocumentedSpan] = &[
             ("gateway.generation", ALWAYS, "the generation of the configuration that serves the request"),
             ("gateway.outcome", "there was a response", "`passed`, `refused`, or `answered` by a plugin"),
             ("gateway.plugin", "a plugin decided", "its place, `LISTENER_OR_ROUTE/PLUGIN`"),
-            ("gateway.reason", "it was refused", "the reason, as one word"),
+            ("gateway.reason", "it was rejected", "the reason, as one word"),
         ],
     },
     DocumentedSpan {
@@ -70,7 +70,7 @@ pub(super) const ALL: &[DocumentedSpan] = &[
             ("gateway.plugin", ALWAYS, "its place, `LISTENER_OR_ROUTE/PLUGIN`"),
             ("gateway.plugin.type", ALWAYS, "its type: `jwt`"),
             ("gateway.outcome", ALWAYS, "`passed`, `refused` or `answered`"),
-            ("gateway.reason", "it refused", "the reason, as one word"),
+            ("gateway.reason", "it rejected", "the reason, as one word"),
             ("gateway.plugin.response_ms", "from 1 ms", "the time it spent on the response, in milliseconds"),
         ],
     },
