@@ -89,6 +89,7 @@ impl Plugin for ApiKey {
         let lookup = self.keys.lookup();
         let traits = Traits {
             provides: &[IDENTITY],
+            admits_strangers: !rejects,
             refuses_strangers: rejects.then_some("set `on_missing: continue`"),
             credentials: header.as_ref().map(|field| field.name.clone()),
             contract: header

@@ -70,6 +70,7 @@ impl Plugin for Basic {
         let users: Option<Vec<Entry>> = users.map_err(|found| faults.extend(found)).ok();
         let traits = Traits {
             provides: &[IDENTITY],
+            admits_strangers: !rejects,
             refuses_strangers: rejects.then_some("set `on_missing: continue`"),
             credentials: Some(AUTHORIZATION),
             contract: Contract::accepts(Credentials::Basic),

@@ -105,6 +105,7 @@ impl Plugin for ClientCert {
         let field = NamedField { path: "forward".to_owned(), name: FORWARDED, used: Use::Request };
         let traits = Traits {
             provides: &[IDENTITY],
+            admits_strangers: !gate.refuses,
             refuses_strangers: gate.refuses.then_some("set `on_missing: continue`"),
             reads_certificates: true,
             contract: Contract { rejects: &[401, 403], ..Contract::accepts(Credentials::Certificate) },

@@ -193,6 +193,7 @@ impl Jwt {
         });
         compiled.traits.credentials = Some(AUTHORIZATION);
         compiled.traits.contract = Contract::accepts(Credentials::Bearer("JWT"));
+        compiled.traits.admits_strangers = !refuses;
         compiled.traits.refuses_strangers = refuses.then_some("set `on_missing: continue`");
         compiled
     }

@@ -93,6 +93,78 @@ fn every_way_to_lose_protection_is_found_and_nothing_else() {
     }
 }
 
+/// With a resource, and a `jwt` that rejects or lets pass who sends no token.
+fn with_notes(on_missing: &str, routes: &str) -> String {
+    let more = "stores: { main: { url: \"sqlite::memory:\" } }\nresources:\n  notes: { store: main, access: { default: authenticated, list: public }, fields: { text: { type: string } } }\n";
+    let login = format!("secret: \"${{env.JWT_SECRET}}\", on_missing: {on_missing}");
+    let head = HEAD.replace(" CHAIN", "").replace("secret: \"${env.JWT_SECRET}\"", &login);
+    let any = "  either: { any_of: [login, basic] }\n  basic: { basic: { htpasswd_file: users, on_missing: continue } }\nchains:";
+    format!("{more}{}{routes}\n", head.replace("chains:", any))
+}
+
+#[test]
+fn a_plugin_that_lets_everyone_pass_without_credentials_protects_only_what_has_rules() {
+    let proxied = |plugins: &str| format!("  app: {{ path_prefix: /app, plugins: [{plugins}], upstream: app }}");
+    let (alone, with_role) = (proxied("login"), proxied("login, admin"));
+    let notes = "  app: { path: /notes, plugins: [login], resource: notes }";
+    let lost = |routes: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let users = folder.path().join("users");
+        std::fs::write(&users, "ada:$2y$04$abcdefghijklmnopqrstuujydOTSfIH/d5oUHpsygqV5X9xJLQc6e\n").unwrap();
+        let at = |yaml: String| {
+            yaml.replace("htpasswd_file: users", &format!("htpasswd_file: {:?}", users.display().to_string()))
+        };
+        let found = lost(&at(with_notes("reject", routes)), &at(with_notes("continue", routes)));
+        found.into_iter().map(|(_, message)| message).collect::<Vec<_>>()
+    };
+    let nothing = |plugin: &str| {
+        vec![format!(
+            "since this edit, `{plugin}` no longer decides about requests of route `app`, and nothing else decides who may send them"
+        )]
+    };
+    assert_eq!(lost(&alone), nothing("login"));
+    assert_eq!(lost(&proxied("either")), nothing("either"));
+    let office = "since this edit, `login` no longer decides about requests of route `app`, and nothing proves who sends them: there is only `office`";
+    assert_eq!(lost(&proxied("login, office")), [office]);
+    // The role needs an identity, and the rules of the resource decide about callers without one.
+    for routes in [&*with_role, notes] {
+        assert_eq!(lost(routes), [] as [String; 0], "{routes}");
+    }
+}
+
+#[test]
+fn a_new_route_that_takes_some_requests_of_a_protected_one_is_found() {
+    let guarded = "  app: { path: /app, plugins: [login], upstream: app }\n";
+    let all = "  app: { path_prefix: /app, plugins: [login], upstream: app }\n";
+    let taken = "since this edit, `login` no longer decides about requests of route `app`, some of which `open` takes now, and nothing \
+                 else decides who may send them";
+    for (before, new, expected) in [
+        (guarded, "  open: { path: /app, methods: [POST], upstream: app }", vec![taken]),
+        (guarded, "  open: { path: /app, methods: [GET], upstream: app }", vec![taken]),
+        (all, "  open: { path: \"/app/{id}\", upstream: app }", vec![taken]),
+        // Protected as well, elsewhere, a page of its own, or only preflights.
+        (guarded, "  open: { path: /app, methods: [POST], plugins: [login], upstream: app }", vec![]),
+        (guarded, "  open: { path: /app, methods: [POST], upstream: other }", vec![]),
+        (guarded, "  open: { path: /app, methods: [POST], respond: { text: hi } }", vec![]),
+        (guarded, "  open: { path: /app, methods: [OPTIONS], upstream: app }", vec![]),
+        (all, "  open: { path: /app/public, upstream: app }", vec![]),
+    ] {
+        let found = lost(&yaml(before), &yaml(&format!("{before}{new}")));
+        let messages: Vec<_> = found.iter().map(|(_, message)| &**message).collect();
+        assert_eq!(messages, expected, "{before}{new}");
+    }
+    // What another route took before is no loss.
+    let both = format!("{guarded}  open: {{ path: /app, methods: [POST], upstream: app }}\n");
+    assert_eq!(lost(&yaml(&both), &yaml(&format!("{both}  more: {{ path: /more, upstream: app }}"))), []);
+    // The rules of a resource decide on each way to it.
+    let notes = "  app: { path: /notes, plugins: [login], resource: notes }\n";
+    let more = format!("{notes}  open: {{ path: /notes, methods: [GET], resource: notes }}");
+    let file = |routes: &str| {
+        with_notes("reject", routes).replace("  either: { any_of: [login, basic] }\n  basic: { basic: { htpasswd_file: users, on_missing: continue } }\n", "")
+    };
+    assert_eq!(lost(&file(notes), &file(&more)), []);
+}
+
 #[test]
 fn the_chain_of_a_listener_protects_too() {
     let routes = "  app: { path: /app, upstream: app }\n  admin: { path: /admin, plugins: [office], upstream: app }\n";

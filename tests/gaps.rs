@@ -91,6 +91,24 @@ fn a_guarded_route_that_gets_none_of_its_requests_is_a_warning() {
 }
 
 #[test]
+fn a_method_that_writes_past_a_guard_of_reads_is_a_warning() {
+    let open = |methods: &str| format!("path: /admin, methods: [{methods}], upstream: app");
+    let guarded = "path: /admin, upstream: app";
+    assert_eq!(said(&open("POST"), guarded), with_rest("path", "with `POST`", "server"));
+    for (rest, guarded) in [
+        // Reading without a login, preflights, a method that the guarded route does not accept, and another server.
+        (open("GET"), guarded),
+        (open("OPTIONS"), guarded),
+        (open("POST"), "path: /admin, methods: [GET], upstream: app"),
+        (open("POST"), "path: /admin, upstream: other"),
+        // Nothing but writing is guarded.
+        (open("POST"), "path: /admin, methods: [PUT, DELETE], upstream: app"),
+    ] {
+        assert_eq!(said_beside(&rest, guarded), [], "{rest} {guarded}");
+    }
+}
+
+#[test]
 fn a_slash_that_bypasses_a_guard_is_a_warning() {
     for (path, which) in [
         ("/admin", "`/admin/`"),

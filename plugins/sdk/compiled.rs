@@ -76,6 +76,8 @@ pub struct Traits {
     /// If it rejects requests without credentials: how the operator can let them pass, as the text of a help. `check`
     /// warns if something public is behind it.
     pub refuses_strangers: Option<&'static str>,
+    /// Whether it identifies callers, but lets requests without credentials pass.
+    pub admits_strangers: bool,
     /// Request header fields that upstreams may trust because only this plugin sets them. Every listener removes them
     /// from the requests of clients, also on routes without this plugin, unless a plugin reads credentials from them.
     pub asserts: Vec<HeaderName>,

@@ -3,6 +3,7 @@
 
 mod listed;
 mod rewrite;
+mod write;
 
 use crate::engine::guarded::{Guarded, Others, missing};
 use crate::engine::reach::{Reach, SAMPLE, Target};
@@ -65,6 +66,7 @@ pub fn find(router: &Router, routes: &[Guarded<'_>], listeners: usize) -> Vec<Ga
                 common,
                 search.by_rewrite(&told),
                 search.by_method(),
+                search.by_write(),
                 search.by_header(),
                 search.by_host(),
                 search.by_listener(listeners),

@@ -112,6 +112,8 @@ pub enum Protection {
     None,
     /// Which of them may pass.
     Requests,
+    /// Who sends them, but requests without credentials pass.
+    Known,
     /// Who sends them.
     Callers,
 }

@@ -78,6 +78,7 @@ fn join(joined: &mut Traits, member: &Traits, is_first: bool) {
     joined.issuers.extend(member.issuers.iter().cloned());
     joined.reads_certificates |= member.reads_certificates;
     joined.refuses_strangers = joined.refuses_strangers.or(member.refuses_strangers);
+    joined.admits_strangers = member.admits_strangers && (is_first || joined.admits_strangers);
     joined.credentials =
         if is_first || joined.credentials == member.credentials { member.credentials.clone() } else { None };
 }

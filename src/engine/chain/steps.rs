@@ -28,7 +28,10 @@ pub struct Steps {
 
 fn protection(traits: &Traits) -> Protection {
     match traits {
+        Traits { admits_strangers: true, .. } => Protection::Known,
         Traits { provides: [_, ..], .. } => Protection::Callers,
+        // What rejects everyone without an identity proves it as well, behind a plugin that lets them pass.
+        Traits { requires: [_, ..], refuses_strangers: Some(_), .. } => Protection::Callers,
         Traits { restricts: true, .. } => Protection::Requests,
         _ => Protection::None,
     }

@@ -9,7 +9,7 @@ use crate::engine::router::{Found, Lookup};
 use crate::engine::snapshot::{Route, Snapshot};
 use crate::path::Spelling;
 use gatewright_sdk::Code;
-use http::HeaderMap;
+use http::{HeaderMap, Method};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// How many routes a warning names. The rest is counted.
@@ -26,22 +26,33 @@ struct Loss<'a> {
     listeners: Vec<&'a str>,
 }
 
-/// A route of the serving configuration, and the one that takes its requests now.
-type Way<'a> = (&'a str, &'a str);
+/// A route of the serving configuration, the one that takes its requests now, and whether it takes only some of them.
+type Way<'a> = (&'a str, &'a str, bool);
+
+/// Where the patterns of each route are in a router, by its name.
+type Places<'a> = HashMap<&'a str, Vec<usize>>;
 
 /// Routes of `serving` whose requests reach the same target in `next` without the plugins that decided about them.
 pub(super) fn routes(next: &Snapshot, serving: &Snapshot) -> Vec<Diagnostic> {
     let named: HashMap<&str, &PlannedRoute> = next.plan.routes.iter().map(|route| (&*route.name, route)).collect();
     let mut losses: BTreeMap<Loss<'_>, Vec<Way<'_>>> = BTreeMap::new();
+    let mut places: Places<'_> = HashMap::new();
+    for (index, route) in serving.routes.iter().enumerate() {
+        places.entry(&route.name).or_default().push(index);
+    }
     for before in &serving.plan.routes {
-        let heirs = match named.get(&*before.name) {
-            Some(after) => vec![*after],
-            None if guards(&serving.plan, before).iter().all(|(_, steps)| steps.is_empty()) => Vec::new(),
-            None => heirs(next, serving, before),
-        };
-        for after in heirs {
+        if guards(&serving.plan, before).iter().all(|(_, steps)| steps.is_empty()) {
+            continue;
+        }
+        let own = named.get(&*before.name).copied();
+        let places = places.get(&*before.name).map(Vec::as_slice).unwrap_or_default();
+        // The rules of a resource decide about requests on each way to it.
+        let heirs = heirs(next, serving, places).into_iter().filter(|heir| heir.name != before.name);
+        let heirs = heirs.filter(|heir| own.is_none() || !is_resource(heir));
+        for after in own.into_iter().chain(heirs) {
             if let Some(loss) = loss((&serving.plan, before), (&next.plan, after)) {
-                losses.entry(loss).or_default().push((&before.name, &after.name));
+                let partly = own.is_some_and(|own| own.name != after.name);
+                losses.entry(loss).or_default().push((&before.name, &after.name, partly));
             }
         }
     }
@@ -58,8 +69,17 @@ fn guards<'a>(plan: &'a Plan, route: &'a PlannedRoute) -> Vec<(&'a str, Vec<&'a 
     serving.map(|listener| (&*listener.name, steps(listener))).collect()
 }
 
+fn is_resource(route: &PlannedRoute) -> bool {
+    route.target.kind == "resource"
+}
+
 fn proves(steps: &[&PlannedStep]) -> bool {
     steps.iter().any(|step| step.protection == Protection::Callers)
+}
+
+/// Whether a plugin identifies those who send credentials, and the rules of the resource decide about everyone else.
+fn leaves_to_rules(route: &PlannedRoute, steps: &[&PlannedStep]) -> bool {
+    is_resource(route) && steps.iter().any(|step| step.protection == Protection::Known)
 }
 
 /// What the route lacks after an edit, if all plugins that prove who asks are gone, or all that decide.
@@ -75,8 +95,11 @@ fn loss<'a>(
         let there = there.unwrap_or(&had);
         let proved = !there.is_empty() && there.iter().all(|(_, steps)| proves(steps));
         let guarded = !there.is_empty() && there.iter().all(|(_, steps)| !steps.is_empty());
-        if proved && !proves(now) || guarded && now.is_empty() {
-            let left: BTreeSet<_> = now.iter().map(|step| step.plugin.as_str()).collect();
+        let unproved = proved && !proves(now) && !leaves_to_rules(after, now);
+        if unproved || guarded && now.is_empty() {
+            // Where callers were proved, a plugin that lets everyone without credentials pass decides about none of them.
+            let left = now.iter().filter(|step| step.protection != Protection::Known);
+            let left: BTreeSet<_> = left.map(|step| step.plugin.as_str()).collect();
             let gone = there.iter().flat_map(|(_, steps)| steps).map(|step| step.plugin.as_str());
             loss.plugins.extend(gone.filter(|plugin| !left.contains(plugin)));
             loss.left.extend(left);
@@ -89,19 +112,30 @@ fn loss<'a>(
     (!loss.plugins.is_empty()).then_some(loss)
 }
 
-/// The routes of `next` that take the requests of a route which is gone, to the same target.
-fn heirs<'a>(next: &'a Snapshot, serving: &Snapshot, gone: &PlannedRoute) -> Vec<&'a PlannedRoute> {
-    let entries = serving.router.routes().iter().zip(&serving.routes).filter(|(_, route)| *route.name == *gone.name);
+/// The routes of `next` that take the requests of the route at `places`, to the same target.
+fn heirs<'a>(next: &'a Snapshot, serving: &Snapshot, places: &[usize]) -> Vec<&'a PlannedRoute> {
     let mut found: BTreeSet<&str> = BTreeSet::new();
-    for (matching, before) in entries {
+    for place in places {
+        let (Some(matching), Some(before)) = (serving.router.routes().get(*place), serving.routes.get(*place)) else {
+            continue;
+        };
         let (path, spelling) = (matching.pattern.sample(SAMPLE), Spelling { escaped: true, ..Spelling::default() });
         let headers: HeaderMap = matching.headers.iter().cloned().collect();
         for listener in &next.listeners {
+            let former = serving.listeners.iter().find(|former| former.name == listener.name);
             for host in matching.hosts.samples(SAMPLE) {
-                for method in TRIED.iter().filter(|method| matching.takes(method)) {
+                // A preflight is no request of its own.
+                for method in TRIED.iter().filter(|method| matching.takes(method) && *method != Method::OPTIONS) {
                     let (path, host) = (path.as_str(), host.as_deref());
                     let lookup = Lookup { listener: listener.index, host, path, spelling, method, headers: &headers };
+                    let took = former.is_none_or(|former| {
+                        let lookup = Lookup { listener: former.index, ..lookup };
+                        matches!(serving.router.find(&lookup), Found::Route { index, .. } if places.contains(&index))
+                    });
                     let Found::Route { index, .. } = next.router.find(&lookup) else { continue };
+                    if !took {
+                        continue;
+                    }
                     let heir = next.routes.get(index);
                     let same =
                         |heir: &&Route| heir.reach.targets.iter().any(|target| before.reach.targets.contains(target));
@@ -114,8 +148,10 @@ fn heirs<'a>(next: &'a Snapshot, serving: &Snapshot, gone: &PlannedRoute) -> Vec
 }
 
 fn warning(loss: &Loss<'_>, ways: &[Way<'_>]) -> Diagnostic {
-    let way = |(before, after): &Way<'_>| {
-        if before == after { format!("`{before}`") } else { format!("`{before}`, which `{after}` takes now") }
+    let way = |(before, after, partly): &Way<'_>| match (before == after, partly) {
+        (true, _) => format!("`{before}`"),
+        (false, true) => format!("`{before}`, some of which `{after}` takes now"),
+        (false, false) => format!("`{before}`, which `{after}` takes now"),
     };
     let (path, which) = match ways {
         [one] => (format!("routes.{}", one.1), format!("route {}", way(one))),
@@ -135,8 +171,8 @@ fn warning(loss: &Loss<'_>, ways: &[Way<'_>]) -> Diagnostic {
     };
     let plugins = words::and(&plugins);
     let message = format!("since this edit, {plugins} no longer {decide} about requests of {which}{on}, and {rest}");
-    let help = "undo the edit if that is not intended; a plugin with `when` or `mode: observe` does not decide about all requests; if it is \
-                intended, this warning ends with the next reload";
+    let help = "undo the edit if that is not intended; a plugin with `when`, `mode: observe` or `on_missing: continue` does not decide about all \
+                requests; if it is intended, this warning ends with the next reload";
     Diagnostic::warning(Code::PROTECTION_LOST, path, message).help(help)
 }
 
