@@ -106,7 +106,7 @@ pub fn read(path: &str) -> Result<Reading, &'static str> {
                         Class::Slash
                     }
                     b';' => Class::Semicolon,
-                    b'%' if decode(remaining).is_some_and(|(byte, _)| is_unreserved(byte)) => {
+                    b'%' if decode(remaining).is_some_and(|(byte, _)| is_literal(byte)) => {
                         spelling.doubts = spelling.doubts.with(Doubt::DoubleEncoding);
                         Class::Plain
                     }
@@ -184,6 +184,11 @@ fn decode(digits: &[u8]) -> Option<(u8, &[u8])> {
 /// RFC 3986 section 2.3: escaping such a byte changes nothing.
 const fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// RFC 3986 section 3.3: such a byte needs no escape in a segment, although `:`, `@` and the like may have one.
+const fn is_literal(byte: u8) -> bool {
+    is_unreserved(byte) || matches!(byte, b'!' | b'$' | b'&'..=b',' | b'=' | b':' | b'@')
 }
 
 /// Whether the path contains overlong UTF-8, which a careless decoder turns into a slash or a dot.

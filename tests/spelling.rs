@@ -173,6 +173,10 @@ routes:
         ("/twice/%252561", 400, ""),
         ("/dav/%2561", 400, ""),
         ("/dav/a%2520b", 200, "dav"),
+        ("/dav/%2540team", 400, ""),
+        ("/dav/a%253Ab", 400, ""),
+        ("/twice/%2540team:a%253Ab", 200, "twice"),
+        ("/dav/%40team/a%3Ab/100%25/5%25%20off", 200, "dav"),
     ] {
         let answer = gateway.get(path);
         assert_eq!(answer.status, status, "{path}");
@@ -186,11 +190,21 @@ fn an_ambiguous_path_never_bypasses_a_guard() {
         r#"{LISTENER}
 routes:
   admin: {{ path_prefix: /admin, plugins: [login], respond: {{ text: admin }} }}
+  team:  {{ path_prefix: "/@team", plugins: [login], respond: {{ text: team }} }}
   open:  {{ path_prefix: /open, respond: {{ text: open }} }}
   rest:  {{ path_prefix: /, paths: {{ allow: [encoded_slash, empty_segments, parameters, double_encoding] }}, respond: {{ text: rest }} }}
 "#
     ));
-    for path in ["//admin", "/%2fadmin/x", "/admin%2fx", "/;x/admin", "/;x//%2f/admin", "/%2561dmin", "//%2561dmin/x"] {
+    for path in [
+        "//admin",
+        "/%2fadmin/x",
+        "/admin%2fx",
+        "/;x/admin",
+        "/;x//%2f/admin",
+        "/%2561dmin",
+        "//%2561dmin/x",
+        "/%2540team/x",
+    ] {
         assert_eq!(gateway.get(path).status, 400, "{path}");
     }
     for path in ["//open", "/a%2fb", "/a;x//b", "/open%2fx", "/%256fpen"] {

@@ -19,9 +19,10 @@ pub enum Doubt {
     /// Percent-escapes that are not UTF-8: `/caf%E9`. Risk: an upstream with another character set sees a different path,
     /// and one that replaces invalid bytes treats different paths as the same.
     NonUtf8,
-    /// A letter, digit, `-`, `_` or `~` that is percent-encoded twice: `/%2561dmin`. Normal clients never encode these
-    /// characters, not even once. The path is forwarded unchanged. Risk: an upstream that decodes twice sees `/admin`.
-    /// Characters that need encoding may be encoded twice, as in `%2520`, without this setting.
+    /// A character that needs no encoding in a path, and is percent-encoded twice: a letter, a digit or one of
+    /// `-_~!$&'()*+,=:@`, as in `/%2561dmin` or `/%2540team`. The path is forwarded unchanged. Risk: an upstream that decodes
+    /// twice sees `/admin` or `/@team`. Characters that need encoding may be encoded twice, as in `%2520`, without this
+    /// setting.
     DoubleEncoding,
 }
 

@@ -63,6 +63,14 @@ fn spellings_that_servers_read_differently_are_recorded() {
         ("/%2561dmin", &["double_encoding"]),
         ("/%25%36%31dmin", &["double_encoding"]),
         ("/a%257E//b", &["empty_segments", "double_encoding"]),
+        ("/p/%2540secret", &["double_encoding"]),
+        ("/a%253Ab", &["double_encoding"]),
+        ("/%2521%2524%2526%2527%2528%2529%252A%252B%252C%253D", &["double_encoding"]),
+        // What a path cannot contain without an escape, and a percent sign in a text.
+        ("/a%2520b%253Fc%2523%2522%25C3%25A9%257B", &[]),
+        ("/100%25", &[]),
+        ("/100%25%20sure", &[]),
+        ("/5%25-off", &[]),
     ] {
         assert_eq!(doubts(path), words, "{path}");
     }

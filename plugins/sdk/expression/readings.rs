@@ -31,9 +31,9 @@ pub fn is_ambiguous(path: &str) -> bool {
     path.contains(['%', ';']) || path.contains("//")
 }
 
-/// Letters, digits, `-`, `_` and `~` whose escape is escaped again; a path in normal form has no other escapes of them.
+/// Letters, digits and signs that need no escape in a path, whose escape is escaped again.
 fn decoded_twice(path: &str) -> String {
-    decoded(path, "%25", |byte| byte.is_ascii_alphanumeric() || "-_~".contains(byte))
+    decoded(path, "%25", |byte| byte.is_ascii_alphanumeric() || "-_~!$&'()*+,=:@".contains(byte))
 }
 
 /// Signs that a path may contain with and without an escape, apart from those with a meaning: `/`, `;` and `%`. `?` and `#` would end it.
@@ -106,6 +106,7 @@ mod tests {
             ("/;/a/b", "/a/b"),
             ("/%2561dmin", "/admin"),
             ("/%2561%2Fb;c//d", "/a/b/d"),
+            ("/p/%2540secret", "/p/@secret"),
             ("/a%2F%2Fb", "/a/b"),
             ("/a;b%2Fc", "/a"),
             ("/a;b%2Fc", "/a/c"),
