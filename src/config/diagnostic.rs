@@ -222,16 +222,22 @@ pub fn credentials(text: &str) -> impl Iterator<Item = Range<usize>> + '_ {
 }
 
 /// The values in the queries of URLs within a text: `v` in `https://host/path?k=v`.
-fn query_values(text: &str) -> Vec<Range<usize>> {
+pub fn query_values(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices("://") {
-        let rest = text.get(at..).unwrap_or_default();
-        let url = rest.split(['"', '`']).next().and_then(|rest| rest.split(char::is_whitespace).next());
+        let (before, rest) = text.split_at_checked(at).unwrap_or_default();
+        let quote =
+            before.trim_end_matches(|c: char| c.is_ascii_alphanumeric() || "+-.".contains(c)).chars().next_back();
+        let url = match quote.filter(|quote| matches!(quote, '"' | '\'' | '`')) {
+            Some(quote) => rest.split(quote).next(),
+            // Brackets of YAML may follow.
+            None => rest.split(char::is_whitespace).next().map(|url| url.trim_end_matches(['}', ']', ',', '"', '`'])),
+        };
         let Some((before, query)) = url.and_then(|url| url.split_once('?')) else { continue };
         let mut start = at + before.len() + 1;
         for part in query.split('&') {
             let value = part.find('=').map_or(0, |equals| equals + 1);
-            if value < part.len() {
+            if value < part.len() && !part.starts_with(OPEN_PARAMETER) {
                 found.push(start + value..start + part.len());
             }
             start += part.len() + 1;
@@ -239,6 +245,11 @@ fn query_values(text: &str) -> Vec<Range<usize>> {
     }
     found
 }
+
+/// The parameter of a URL that is shown with its value: how a connection to PostgreSQL is encrypted.
+const OPEN_PARAMETER: &str = "sslmode=";
+/// What a help writes in front of the `@` of a URL.
+const PLACEHOLDER: &str = "USER:PASSWORD";
 
 /// Masks the secrets that URLs in a text may contain.
 fn without_secrets(mut text: String) -> String {
@@ -248,7 +259,7 @@ fn without_secrets(mut text: String) -> String {
     for range in query_values(&text).into_iter().rev() {
         text.replace_range(range, "***");
     }
-    let found: Vec<_> = credentials(&text).collect();
+    let found: Vec<_> = credentials(&text).filter(|range| text.get(range.clone()) != Some(PLACEHOLDER)).collect();
     for range in found.into_iter().rev() {
         text.replace_range(range, "***");
     }
@@ -283,6 +294,12 @@ mod tests {
             ("`https://u:SECRET@h/?a=SECRET&b=&SECRET&c=SECRET=SECRET`", "`https://***@h/?a=***&b=&***&c=***`"),
             ("\"http://h/?SECRET\" and http://h/x?y=SECRET no", "\"http://h/?***\" and http://h/x?y=*** no"),
             ("`http://h/?` and `/x?y=z`", "`http://h/?` and `/x?y=z`"),
+            ("{ url: 'http://h/?a=S E \"C\"' }", "{ url: 'http://h/?a=***' }"),
+            ("[{ url: http://h/?a=SECRET}]", "[{ url: http://h/?a=***}]"),
+            (
+                "`postgres://USER:PASSWORD@HOST/D?sslmode=verify-full&password=SECRET`",
+                "`postgres://USER:PASSWORD@HOST/D?sslmode=verify-full&password=***`",
+            ),
         ] {
             assert_eq!(without_secrets(text.to_owned()), expected);
         }

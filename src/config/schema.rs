@@ -96,6 +96,16 @@ impl ConfigSchema {
         search(self, schema, &mut HashSet::new())
     }
 
+    /// Whether some map of the configuration has a key of this name.
+    pub fn has_key(&self, name: &str) -> bool {
+        let definitions = self.0.get("definitions").and_then(Value::as_object);
+        let has = |schema: &Value| {
+            let branches = self.branches(schema).into_iter();
+            branches.filter_map(|(_, branch)| branch.get("properties")).any(|known| known.get(name).is_some())
+        };
+        has(&self.0) || definitions.is_some_and(|all| all.values().any(has))
+    }
+
     /// The schemas of a key: a path with `*` for any name or index.
     #[cfg(test)]
     pub fn places(&self, path: &str) -> Vec<&Value> {

@@ -2,6 +2,7 @@
 //! Reports all faults.
 
 mod example;
+mod hiding;
 mod indent;
 mod keys;
 mod missing;
@@ -222,7 +223,12 @@ impl<'a> Shape<'a> {
         if !self.count(entries, schema, name, here) {
             sound = false;
             if name == Some("Plugin") && entries.len() > 1 {
-                entries.iter().for_each(|(_, child)| self.hide(child));
+                for (key, child) in entries {
+                    match properties.and_then(|all| all.get(&key.name)) {
+                        Some(kind) => self.hide_as(child, kind),
+                        None => self.hide_unknown(key, child, None),
+                    }
+                }
                 return false;
             }
         }
@@ -319,13 +325,6 @@ impl<'a> Shape<'a> {
     fn last(&self) -> String {
         let last = self.path.rsplit('.').next().unwrap_or_default();
         if last.is_empty() { "the configuration".to_owned() } else { shown(last) }
-    }
-
-    /// Records that this is a secret, with everything in it.
-    fn hide(&mut self, node: &Node) {
-        self.secrets.extend(node.entries().iter().map(|(key, _)| key.at));
-        node.items().iter().chain(node.entries().iter().map(|(_, child)| child)).for_each(|child| self.hide(child));
-        self.secrets.push(node.at);
     }
 
     /// Records a fault; returns `false` so that validating functions can end with it.

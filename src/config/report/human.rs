@@ -1,9 +1,10 @@
 //! Diagnostics for people: the message, the line with a caret, and the help.
 
 use crate::config::diagnostic::{
-    self, Diagnostic, Diagnostics, Location, Severity, credentials, printable, printable_lines,
+    self, Diagnostic, Diagnostics, Location, Severity, credentials, printable, printable_lines, query_values,
 };
 use crate::config::sources::{SourceFile, SourceFiles};
+use crate::config::words;
 use crate::config::yaml::slip::{OPEN_KEYS, value_end};
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use std::borrow::Cow;
@@ -158,6 +159,7 @@ impl<'a> SourceLines<'a> {
             .collect();
         hidden.extend(unknown);
         hidden.extend(credentials(line));
+        hidden.extend(query_values(line));
         // An anchor on its own line belongs to the value below it.
         hidden.extend(line.trim().starts_with('&').then_some(0..line.len()));
         if hidden.is_empty() {
@@ -219,20 +221,27 @@ fn values(line: &str) -> Vec<Range<usize>> {
 
 /// The keys in a line that never have a secret, with their values if they are scalars.
 fn open_entries(line: &str) -> Vec<Range<usize>> {
-    let keys = OPEN_KEYS.iter().map(|key| (key, true)).chain(MAPS.iter().map(|key| (key, false)));
-    let places =
-        keys.flat_map(|(key, with_value)| line.match_indices(*key).map(move |(at, key)| (at, key, with_value)));
-    let entry = |(at, key, with_value): (usize, &str, bool)| {
-        let before = line.get(..at)?.chars().next_back();
-        let value = at + key.len() + 2;
-        if before.is_some_and(|c| !matches!(c, ' ' | '{' | ',')) || line.get(value - 2..value) != Some(": ") {
-            return None;
+    let ends = line.match_indices(": ").map(|(end, _)| end).chain(line.strip_suffix(':').map(str::len));
+    let entry = |end: usize| {
+        let before = line.get(..end)?;
+        let at = before.rfind([' ', '{', ',']).map_or(0, |before| before + 1);
+        let key = before.get(at..).filter(|key| !key.is_empty())?;
+        if OPEN_KEYS.contains(&key) {
+            let value = (end + 2).min(line.len());
+            let in_brackets = before.contains('{');
+            let own = line.get(value..value_end(line, value, in_brackets))?;
+            return Some(at..value + harmless(own));
         }
-        let in_brackets = line.get(..at).is_some_and(|before| before.contains('{'));
-        let end = value_end(line, value, in_brackets);
-        Some(at..if with_value { value + harmless(line.get(value..end)?) } else { value - 2 })
+        // As they are written, or with a typo, if this cannot be a part of a value.
+        let is_key = before
+            .get(..at)
+            .is_some_and(|before| before.trim_end().is_empty() || before.trim_end().ends_with(['{', ',']));
+        let is_word = is_key && !key.contains(|c: char| c.is_ascii_digit());
+        let near = |known: &[&'static str]| is_word && words::nearest(key, known).is_some();
+        let is_known = KEYS.contains(&key) || near(&KEYS) || near(&OPEN_KEYS);
+        is_known.then_some(at..end)
     };
-    places.filter_map(entry).collect()
+    ends.filter_map(entry).collect()
 }
 
 /// How much of the value of such a key is its own: where a comma is missing, another key may follow, with a secret.
@@ -249,7 +258,52 @@ fn harmless(value: &str) -> usize {
     before.rfind([' ', ',', '{', '[']).map_or(0, |end| end + 1)
 }
 
-/// Keys of routes whose values are maps.
-const MAPS: [&str; 7] = ["headers", "json", "limits", "redirect", "request", "respond", "response"];
+/// Other frequent keys: they are shown, so that a mistake can be found, but not their values.
+const KEYS: [&str; 44] = [
+    "access",
+    "active",
+    "add",
+    "admin",
+    "algorithms",
+    "api_key",
+    "audiences",
+    "basic",
+    "cors",
+    "endpoint",
+    "environment",
+    "fields",
+    "file",
+    "headers",
+    "health_checks",
+    "issuer",
+    "json",
+    "jwks",
+    "jwt",
+    "key",
+    "limits",
+    "listeners",
+    "password",
+    "quota",
+    "rate_limit",
+    "redirect",
+    "request",
+    "resources",
+    "respond",
+    "response",
+    "routes",
+    "secret",
+    "set",
+    "stores",
+    "targets",
+    "telemetry",
+    "timeouts",
+    "tls",
+    "token",
+    "type",
+    "upstreams",
+    "url",
+    "version",
+    "window",
+];
 
 const PUNCTUATION: [char; 9] = [':', ',', '[', ']', '{', '}', '"', '\'', '#'];

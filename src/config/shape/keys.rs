@@ -79,14 +79,9 @@ impl<'a> Shape<'a> {
         let built = known.filter(|(_, property)| property.get(PENDING_KEY).is_none()).map(|(name, _)| name.as_str());
         let names: Vec<&str> = built.filter(|name| !pending::is_pending(&format!("{around}{name}"))).collect();
         // A misspelled secret is still a secret, and an unrecognizable key may be one.
-        let near = meant(&key.name, &names).and_then(|near| kind.properties?.get(near));
-        let hidden = may_hold_credentials(child) || near.is_none_or(|near| self.schema.holds_secret(near));
-        if hidden {
-            self.hide(child);
-            if key.name.contains(':') {
-                self.secrets.push(key.at);
-            }
-        }
+        let near = meant(&key.name, &names).and_then(|near| Some((near, kind.properties?.get(near)?)));
+        let hidden = may_hold_credentials(child) || near.is_none_or(|(_, near)| self.schema.holds_secret(near));
+        self.hide_unknown(key, child, near);
         if let Some((name, _)) = key.name.split_once(':').filter(|(name, _)| names.contains(name)) {
             self.path.truncate(self.path.len() + name.len() - key.name.len());
             let help = format!("write `{name}: …`, with a space after the colon");

@@ -53,11 +53,7 @@ impl<'a> Shape<'a> {
         let strangers: Vec<(usize, &Key, &Node)> = strangers.map(|(index, (key, child))| (index, key, child)).collect();
         let Some((_, first, value)) = strangers.first().filter(|_| !missing.is_empty()) else { return HashSet::new() };
         for (_, key, child) in &strangers {
-            // An unrecognizable key may be a secret.
-            self.hide(child);
-            if key.name.contains(':') {
-                self.secrets.push(key.at);
-            }
+            self.hide_unknown(key, child, None);
         }
         let names: Vec<String> = strangers.iter().map(|(_, key, _)| format!("`{}`", shown(&key.name))).collect();
         let keys = if names.len() == 1 { "key" } else { "keys" };

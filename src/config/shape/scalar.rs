@@ -266,12 +266,7 @@ impl<'a> Shape<'a> {
     /// Reports that another kind of value was expected.
     pub(super) fn wrong_type(&mut self, node: &Node, branches: &[(Option<&'a str>, &'a Json)], here: At) -> bool {
         // Text where something with a secret in it is expected is often the secret.
-        if node.origin.is_file()
-            || may_hold_credentials(node)
-            || branches.iter().any(|(_, branch)| self.schema.holds_secret(branch))
-        {
-            self.hide(node);
-        }
+        branches.iter().for_each(|(_, branch)| self.hide_as(node, branch));
         if matches!(node.value, Value::Null) {
             let wanted = expected(branches);
             return self.fault(
