@@ -248,7 +248,9 @@ impl Asked {
         let mut question = http::Request::new(Bytes::new());
         *question.uri_mut() = self.url.clone();
         let (facts, from) = (Facts::of(request), request.headers());
-        let host = request.uri().authority().map(|authority| authority.as_str().as_bytes());
+        // A trusted proxy knows by which host the client reached it.
+        let told = from.get(FORWARDED_HOST).filter(|_| facts.client.trusted).map(HeaderValue::as_bytes);
+        let host = told.or_else(|| request.uri().authority().map(|authority| authority.as_str().as_bytes()));
         let host = host.or_else(|| from.get(HOST).map(HeaderValue::as_bytes)).unwrap_or_default();
         let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
         let (client, has_address) = (facts.client.ip.to_string(), facts.client.ip.ip().is_some());

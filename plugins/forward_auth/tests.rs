@@ -37,6 +37,10 @@ fn settings() -> Value {
 
 /// Sends a request with these headers past `server`. The target echoes the headers it received.
 async fn ask(server: &Arc<Server>, settings: Value, sent: &[(&str, &str)]) -> Response {
+    ask_about(server, settings, request("GET", sent)).await
+}
+
+async fn ask_about(server: &Arc<Server>, settings: Value, sent: Request) -> Response {
     let target = answers(|request: Request| {
         let mut response = Response::new(Body::empty());
         response.headers_mut().extend(request.headers().clone());
@@ -50,7 +54,19 @@ async fn ask(server: &Arc<Server>, settings: Value, sent: &[(&str, &str)]) -> Re
     let services: Arc<dyn Services> = server.clone();
     let compiled = compile::<ForwardAuth>(settings, false);
     assert_eq!(compiled.faults, []);
-    install_act(&compiled, "sso", &Keep::default(), &services, target).call(request("GET", sent)).await
+    install_act(&compiled, "sso", &Keep::default(), &services, target).call(sent).await
+}
+
+#[tokio::test]
+async fn the_host_is_the_one_that_a_trusted_proxy_reports() {
+    for (trusted, host) in [(true, "shop.example"), (false, "internal")] {
+        let server = server(204, &[("x-user", "u1")]);
+        let mut sent = request("GET", &[("host", "internal"), ("x-forwarded-host", "shop.example")]);
+        Facts::of_mut(&mut sent).client.trusted = trusted;
+        assert_eq!(ask_about(&server, settings(), sent).await.status(), 200);
+        let asked = server.asked.lock().take().unwrap();
+        assert_eq!(asked.headers()["x-forwarded-host"], host, "trusted: {trusted}");
+    }
 }
 
 #[tokio::test]
