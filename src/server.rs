@@ -78,7 +78,7 @@ pub fn admit(
     let checked = admission::head(&mut head, terms, client.trusted).and_then(|spelling| {
         Ok((
             spelling,
-            body::limited((incoming, &arrival.rest), terms, || {
+            body::limited((incoming, &arrival.rest, &arrival.answering), terms, || {
                 body_bytes(&head, spelling).unwrap_or(terms.body_bytes)
             })?,
         ))

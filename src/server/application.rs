@@ -1,5 +1,6 @@
 //! The interface between the server and the application, and how a request reached it.
 
+use super::body::Answering;
 use super::rest::Rest;
 use gatewright_sdk::{ClientCertificate, Peer, Response};
 use hyper::body::Incoming;
@@ -41,4 +42,6 @@ pub struct Arrival {
     pub outdated: Option<Outdated>,
     /// What becomes of the request's body, if that matters.
     pub rest: Option<Arc<Rest>>,
+    /// Whether the response is being sent, for a request with a body.
+    pub answering: Option<Answering>,
 }

@@ -13,6 +13,7 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep};
@@ -26,7 +27,7 @@ type Error = Box<dyn std::error::Error + Send + Sync>;
 /// Limits the body of a request. One whose declared length is too large is rejected before it is read (and before `100
 /// Continue` is sent, RFC 9110 section 10.1.1). The limit is computed only if there is a body.
 pub(super) fn limited(
-    (incoming, rest): (Incoming, &Option<Arc<Rest>>),
+    (incoming, rest, answering): (Incoming, &Option<Arc<Rest>>, &Option<Answering>),
     terms: &RequestTerms,
     longest: impl FnOnce() -> ByteSize,
 ) -> Result<Body, Box<Problem>> {
@@ -39,14 +40,49 @@ pub(super) fn limited(
     }
     let mut body = Limited::new(incoming, limit, terms.body_idle, terms.body_whole);
     body.rest.clone_from(rest);
+    body.answering.clone_from(answering);
+    // Only the bodies of HTTP/1 are left to a rest.
+    body.ends_with_stream = rest.is_none();
     Ok(Body::new(body))
 }
+
+/// Whether the response to a request is being sent. Its client may send its body as slowly as it likes meanwhile.
+#[derive(Debug, Clone, Default)]
+pub struct Answering(Arc<AtomicBool>);
+
+impl Answering {
+    pub(super) fn begin(self) -> Answer {
+        self.0.store(true, Relaxed);
+        Answer(self)
+    }
+
+    fn is_under_way(&self) -> bool {
+        self.0.load(Relaxed)
+    }
+}
+
+/// A response that is being sent.
+pub(super) struct Answer(Answering);
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.0.0.store(false, Relaxed);
+    }
+}
+
+/// The stream of the body was reset, though without an error code.
+#[derive(Debug, thiserror::Error)]
+#[error("the stream was reset before the end of the request body")]
+struct CutOff;
 
 /// A body that counts and times what arrives. It starts a timer only when it has to wait.
 struct Limited<B: HttpBody<Data = Bytes> + Unpin> {
     /// `None` once it was left to `rest`.
     body: Option<B>,
     rest: Option<Arc<Rest<B>>>,
+    answering: Option<Answering>,
+    /// Whether it is complete only if its HTTP/2 stream is. hyper ends it without an error if the client resets the stream with `NO_ERROR`.
+    ends_with_stream: bool,
     limit: u64,
     received: u64,
     pause: Duration,
@@ -64,6 +100,8 @@ impl<B: HttpBody<Data = Bytes> + Unpin> Limited<B> {
         Self {
             body: Some(body),
             rest: None,
+            answering: None,
+            ends_with_stream: false,
             limit,
             received: 0,
             pause,
@@ -75,23 +113,41 @@ impl<B: HttpBody<Data = Bytes> + Unpin> Limited<B> {
         }
     }
 
+    fn is_answered(&self) -> bool {
+        self.answering.as_ref().is_some_and(Answering::is_under_way)
+    }
+
+    /// When the whole body must have arrived.
+    fn end(&self) -> Option<Instant> {
+        self.whole.map(|whole| self.start + whole)
+    }
+
     /// When the next byte must have arrived.
     fn deadline(&self) -> Instant {
         let earned = Duration::from_secs(self.received / LEAST_RATE);
-        let slowest = self.pause.saturating_add(earned);
-        let whole = self.whole.map_or(slowest, |whole| whole.min(slowest));
-        (Instant::now() + self.pause).min(self.start + whole)
+        let slowest = (!self.is_answered()).then(|| self.start + self.pause.saturating_add(earned));
+        let next = Instant::now() + self.pause;
+        [self.end(), slowest].into_iter().flatten().fold(next, Instant::min)
     }
 
     fn poll_timeout(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !std::mem::replace(&mut self.armed, true) {
-            let deadline = self.deadline();
-            match &mut self.sleep {
-                Some(sleep) => sleep.as_mut().reset(deadline),
-                None => self.sleep = Some(Box::pin(tokio::time::sleep_until(deadline))),
+        loop {
+            if !std::mem::replace(&mut self.armed, true) {
+                let deadline = self.deadline();
+                match &mut self.sleep {
+                    Some(sleep) => sleep.as_mut().reset(deadline),
+                    None => self.sleep = Some(Box::pin(tokio::time::sleep_until(deadline))),
+                }
             }
+            if let Some(sleep) = &mut self.sleep {
+                ready!(sleep.as_mut().poll(cx));
+            }
+            // A stream in both directions may pause, as the response goes on. It is looked at again later, since the response may end first.
+            if !self.is_answered() || self.end().is_some_and(|end| end <= Instant::now()) {
+                return Poll::Ready(());
+            }
+            self.armed = false;
         }
-        self.sleep.as_mut().map_or(Poll::Pending, |sleep| sleep.as_mut().poll(cx))
     }
 }
 
@@ -133,6 +189,10 @@ where
             Some(Err(error)) => {
                 self.failed = true;
                 Poll::Ready(Some(Err(error.into())))
+            }
+            None if self.ends_with_stream && !self.is_end_stream() => {
+                self.failed = true;
+                Poll::Ready(Some(Err(CutOff.into())))
             }
             None => Poll::Ready(None),
         }
@@ -214,6 +274,35 @@ mod tests {
         assert_eq!(read(stopped, u64::MAX, PAUSE, LONG).await, Err(408), "it pauses");
         assert_eq!(read(endless(1), u64::MAX, PAUSE, LONG).await, Err(408), "it drips");
         assert_eq!(read(endless(4096), u64::MAX, LONG, PAUSE).await, Err(408), "it takes too long");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_may_pause_while_the_response_is_sent() {
+        let answering = Answering::default();
+        let pieces = stream::iter([10]).chain(stream::once(async {
+            tokio::time::sleep(LONG).await;
+            10
+        }));
+        let mut body = Limited::new(body(pieces.chain(stream::pending())), u64::MAX, PAUSE, None);
+        body.answering = Some(answering.clone());
+        assert!(body.frame().await.unwrap().is_ok());
+        let answer = answering.begin();
+        assert!(body.frame().await.unwrap().is_ok(), "it came after an hour");
+        let ended = tokio::spawn(async move { body.frame().await.unwrap().map(|_| ()) });
+        tokio::time::sleep(LONG).await;
+        assert!(!ended.is_finished());
+        drop(answer);
+        assert!(ended.await.unwrap().unwrap_err().is::<BodyTimeout>(), "the response has ended");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_for_the_whole_body_does_not_depend_on_the_response() {
+        let answering = Answering::default();
+        let mut body = Limited::new(body(stream::pending()), u64::MAX, PAUSE, Some(10 * PAUSE));
+        body.answering = Some(answering.clone());
+        let (start, _answer) = (Instant::now(), answering.begin());
+        assert!(body.frame().await.unwrap().unwrap_err().is::<BodyTimeout>());
+        assert!(start.elapsed() >= 10 * PAUSE);
     }
 
     #[tokio::test]

@@ -252,7 +252,15 @@ impl<A: Application> AcceptLoop<A> {
             return self.listening.counts.add(Closed::ClientLimit);
         };
         let (application, listening) = (Arc::clone(&self.application), Arc::clone(&self.listening));
-        let arrival = Arrival { listener: self.id, peer, tls: false, certificate: None, rest: None, outdated: None };
+        let arrival = Arrival {
+            listener: self.id,
+            peer,
+            tls: false,
+            certificate: None,
+            rest: None,
+            answering: None,
+            outdated: None,
+        };
         let Some(worker) = self.choose() else { return };
         let seat = worker.seat();
         worker.handle().spawn(connection::serve(application, arrival, stream, permit, listening, seat));

@@ -1,6 +1,7 @@
 //! Passes the requests of a connection to the application, and sends the responses.
 
 use super::application::{Application, Arrival, Outdated};
+use super::body::{Answer, Answering};
 use super::deadlines::Deadlines;
 use super::listening::Stage;
 use super::rest::{Discard, Rest};
@@ -54,12 +55,14 @@ impl<A: Application> hyper::service::Service<Request<Incoming>> for Front<A> {
         } else {
             refused.then_some(Outdated::Ignored)
         };
-        let arrival = Arrival { rest: rest.clone(), outdated, ..self.arrival.clone() };
+        let answering = with_body.then(Answering::default);
+        let arrival = Arrival { rest: rest.clone(), answering: answering.clone(), outdated, ..self.arrival.clone() };
         let answer = self.application.call(arrival, request);
         Responding {
             answer,
             rest: rest.map(|rest| (rest, withheld)),
             discarding: None,
+            answering,
             open: Some(open),
             head,
             http10,
@@ -115,6 +118,7 @@ pub(super) struct Responding<F> {
     rest: Option<(Arc<Rest>, bool)>,
     /// The response, while what is left of the body arrives.
     discarding: Option<Box<(Response, Discard)>>,
+    answering: Option<Answering>,
     open: Option<Open>,
     /// Whether only the head of the response is wanted (RFC 9110 section 9.3.2).
     head: bool,
@@ -148,7 +152,9 @@ impl<F: Future<Output = Response> + Unpin> Future for Responding<F> {
         if self.http10 {
             end_http10(&mut response);
         }
-        Poll::Ready(Ok(response.map(|body| ResponseBody { body, rest: Bytes::new(), open, handed_over: false })))
+        let answer = self.answering.take().map(Answering::begin);
+        let body = |body| ResponseBody { body, rest: Bytes::new(), open, _answer: answer, handed_over: false };
+        Poll::Ready(Ok(response.map(body)))
     }
 }
 
@@ -204,6 +210,8 @@ pub(super) struct ResponseBody {
     /// The rest of a chunk that was too large.
     rest: Bytes,
     open: Option<Open>,
+    /// Set while the body is sent, if the request has one.
+    _answer: Option<Answer>,
     /// HTTP/2 polls for more only after the client has read enough of what it has.
     handed_over: bool,
 }

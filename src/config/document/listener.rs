@@ -101,7 +101,8 @@ pub struct Limits {
     /// How long a client may take to send the request head, and the first byte of a new connection.
     pub header_timeout: HumanDuration,
     /// How long a request body may pause before the client gets 408. An upload that makes progress may continue, but
-    /// after the first `body_idle_timeout`, less than 1 KiB per second counts as a pause.
+    /// after the first `body_idle_timeout`, less than 1 KiB per second counts as a pause. It applies until the response
+    /// begins.
     pub body_idle_timeout: HumanDuration,
     /// How long a whole request body may take, even if it makes progress. Default: no limit.
     pub body_timeout: Option<HumanDuration>,
