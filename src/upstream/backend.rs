@@ -181,7 +181,7 @@ impl Backend {
     pub fn health(&self) -> TargetHealth {
         if self.probe.as_ref().is_some_and(|probe| !probe.is_healthy()) {
             TargetHealth::Unhealthy
-        } else if self.outcomes.is_ejected() {
+        } else if self.ejections.is_some() && self.outcomes.is_ejected() {
             TargetHealth::Ejected
         } else {
             TargetHealth::Healthy

@@ -17,6 +17,31 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// The fields that every intermediary removes, with those `Connection` names (RFC 9110 section 7.6.1).
 static HOP_BY_HOP: [HeaderName; 5] = [KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE];
+/// Fields of a response that mean something only in its head. In lower case.
+const ONLY_IN_HEAD: [&str; 22] = [
+    "age",
+    "cache-control",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "content-type",
+    "date",
+    "expires",
+    "keep-alive",
+    "location",
+    "proxy-authenticate",
+    "proxy-connection",
+    "retry-after",
+    "set-cookie",
+    "strict-transport-security",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "vary",
+    "www-authenticate",
+];
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
@@ -176,6 +201,21 @@ impl Write for AddressText {
         self.bytes.get_mut(self.length..end).ok_or(fmt::Error)?.copy_from_slice(text.as_bytes());
         self.length = end;
         Ok(())
+    }
+}
+
+/// The trailers of a request that reach an upstream: those that describe the body (RFC 9530). An upstream may merge trailers into the
+/// head, so all others are dropped (RFC 9110 section 6.5.1): they would bypass the plugins that remove, set or check such a field.
+pub(super) fn safe_trailers(sent: &HeaderMap) -> HeaderMap {
+    let safe = sent.iter().filter(|(name, _)| ["content-digest", "repr-digest"].contains(&name.as_str()));
+    safe.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// Removes the trailers of a response that only the head may have: those that frame, route or control the response (RFC 9110 section
+/// 6.5.1), and cookies.
+pub(super) fn remove_unsafe_trailers(trailers: &mut HeaderMap) {
+    for name in ONLY_IN_HEAD {
+        trailers.remove(name);
     }
 }
 

@@ -126,6 +126,24 @@ async fn a_target_that_fails_in_a_row_is_ejected_and_comes_back() {
 }
 
 #[tokio::test]
+async fn an_ejection_ends_with_the_checks_that_caused_it() {
+    let (broken, good) = (Server::start(vec![said(BUSY)]).await, Server::start(vec![Act::Say(OK.into())]).await);
+    let checks = json!({ "consecutive_failures": 1, "ejection_time": "1h" });
+    let with = |checks: serde_json::Value| -> document::Upstream {
+        let targets = [&broken.url, &good.url].map(|url| json!({ "url": url }));
+        serde_json::from_value(json!({ "targets": targets, "health_checks": checks })).unwrap()
+    };
+    let keep = Keep::default();
+    for (checks, expected) in [(json!({ "passive": checks }), 1), (json!({ "panic_threshold": 0 }), 3)] {
+        let service = service(Arc::new(built(&with(checks), &keep).unwrap()), RouteSettings::default());
+        for _ in 0..4 {
+            status(&service, get("/0")).await;
+        }
+        assert_eq!(broken.heads().len(), expected);
+    }
+}
+
+#[tokio::test]
 async fn the_last_target_is_never_left_out() {
     let broken = Server::start(vec![said(BUSY)]).await;
     let passive = json!({ "passive": { "consecutive_failures": 1 } });

@@ -1,5 +1,6 @@
 //! A response body on its way to the client; limits the pauses of the upstream.
 
+use crate::upstream::headers;
 use crate::upstream::load::Lease;
 use axum::BoxError;
 use axum::body::Body;
@@ -120,6 +121,16 @@ impl<S: Source> Download<S> {
     }
 }
 
+fn with_safe_trailers(frame: Frame<Bytes>) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(mut trailers) => {
+            headers::remove_unsafe_trailers(&mut trailers);
+            Frame::trailers(trailers)
+        }
+        Err(frame) => frame,
+    }
+}
+
 impl<S: Source> HttpBody for Download<S> {
     type Data = Bytes;
     type Error = axum::Error;
@@ -151,7 +162,7 @@ impl<S: Source> HttpBody for Download<S> {
                 if self.source.is_end_stream() {
                     self.finish();
                 }
-                Poll::Ready(Some(Ok(frame)))
+                Poll::Ready(Some(Ok(with_safe_trailers(frame))))
             }
         }
     }

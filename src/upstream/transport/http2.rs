@@ -198,7 +198,7 @@ async fn exchange(
         Body::empty()
     } else {
         let length = parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-        let incoming = Incoming::new(stream, pump, seat, length);
+        let incoming = Incoming::new(stream, pump, seat, (length, ends));
         let held = (sending.lease.take(), sending.stream_idle);
         download::body(incoming, held).map_err(|why| Broken::Failed(Failure::Invalid(why.into())))?
     };

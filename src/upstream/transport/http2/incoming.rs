@@ -19,18 +19,21 @@ pub(super) struct Incoming {
     left: Option<u64>,
     /// Whether only trailers may follow.
     trailers: bool,
+    /// Whether the request ended with its head.
+    bodiless: bool,
 }
 
 impl Incoming {
-    pub fn new(stream: RecvStream, pump: Pump, seat: Seat, length: Option<u64>) -> Self {
-        Self { stream: Some((stream, pump)), seat, left: length, trailers: false }
+    pub fn new(stream: RecvStream, pump: Pump, seat: Seat, (length, bodiless): (Option<u64>, bool)) -> Self {
+        Self { stream: Some((stream, pump)), seat, left: length, trailers: false, bodiless }
     }
 
     /// What `error` means for the body. A target that does not need the rest of the request ends the stream after the
-    /// whole response with `NO_ERROR` (RFC 9113 section 8.1).
+    /// whole response with `NO_ERROR` (RFC 9113 section 8.1). If the request had no body, there was no such rest: the response is cut
+    /// off. h2 does not say whether the stream had ended before.
     fn ended(&self, error: h2::Error) -> Option<Result<Frame<Bytes>, BoxError>> {
         let whole = error.is_remote() && error.is_reset() && error.reason() == Some(Reason::NO_ERROR);
-        if whole && self.left.is_none_or(|left| left == 0) {
+        if whole && self.left.map_or(!self.bodiless, |left| left == 0) {
             return None;
         }
         if error.is_io() || error.is_go_away() {

@@ -1,5 +1,6 @@
 //! Sends the body of a request on its stream, as far as the target has room for it.
 
+use crate::upstream::headers;
 use crate::upstream::upload::Upload;
 use bytes::Bytes;
 use gatewright_sdk::{Problem, body};
@@ -53,9 +54,11 @@ impl Pump {
                     }
                     Err(frame) => {
                         self.ended = true;
-                        if let Ok(trailers) = frame.into_trailers() {
-                            let _ = self.stream.send_trailers(trailers);
-                        }
+                        let trailers = frame.trailers_ref().map(headers::safe_trailers).unwrap_or_default();
+                        let _ = match trailers.is_empty() {
+                            true => self.stream.send_data(Bytes::new(), true),
+                            false => self.stream.send_trailers(trailers),
+                        };
                     }
                 },
                 Poll::Ready(Some(Err(error))) => {
