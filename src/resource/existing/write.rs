@@ -8,6 +8,7 @@ use super::{Column, Existing, FoundIndex, Kind};
 use crate::config::document::store_url::{StoreKind, StoreUrl};
 use crate::resource::migrate::adopt::indexes;
 use crate::resource::model::{is_identifier, taken};
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 /// Parts of the names of columns that clients should not see.
@@ -18,6 +19,7 @@ const WIDTH: usize = 140;
 /// A whole configuration that `gatewright check` accepts.
 pub fn yaml(found: &Existing, url: &StoreUrl) -> String {
     let (name, place) = (&found.table, &found.place);
+    let key = plain(name);
     let shown = match &url.store {
         StoreKind::SqliteFile(_) => format!("sqlite://{place}"),
         _ => format!("${{env.DATABASE_URL:-{}}}", url.without_password()),
@@ -30,7 +32,7 @@ pub fn yaml(found: &Existing, url: &StoreUrl) -> String {
          # 3. `gatewright check FILE` validates this file.\n\
          # 4. `gatewright migrate --adopt FILE` lists what gatewright needs to change in the table. With `--apply`, it takes the table.\n\
          version: 1\nlisteners: {{ web: {{ address: \"127.0.0.1:3000\" }} }}\nstores: {{ main: {{ url: {} }} }}\n\
-         resources:\n  {name}:\n    store: main\n",
+         resources:\n  {key}:\n    store: main\n",
         one_line(place),
         quoted(&shown),
     );
@@ -44,8 +46,16 @@ pub fn yaml(found: &Existing, url: &StoreUrl) -> String {
     text.push_str(if some { "    fields:\n" } else { "    fields: {}\n" });
     text.push_str(&fields);
     rest(found, &mut text);
-    let _ = write!(text, "routes:\n  {name}: {{ path: /{name}, resource: {name} }}\n");
+    let _ = write!(text, "routes:\n  {key}: {{ path: /{name}, resource: {key} }}\n");
     text
+}
+
+/// A name in YAML. Some are no text there without quotes.
+fn plain(name: &str) -> Cow<'_, str> {
+    match name {
+        "null" | "true" | "false" => Cow::Owned(quoted(name)),
+        _ => Cow::Borrowed(name),
+    }
 }
 
 /// The id and the version are not fields.
@@ -106,7 +116,7 @@ fn field(found: &Existing, column: &Column, text: &mut String) {
         comment(text, 6, note);
     }
     let keys = keys.iter().map(|(key, value)| format!("{key}: {value}")).collect::<Vec<_>>().join(", ");
-    let _ = writeln!(text, "      {name}: {{ {keys} }}");
+    let _ = writeln!(text, "      {}: {{ {keys} }}", plain(name));
 }
 
 /// What must be done before gatewright can take the column.

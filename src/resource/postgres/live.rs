@@ -15,7 +15,7 @@ use crate::resource::table::Index;
 use crate::resource::unusable::obstacle;
 
 /// It waits for all transactions that use the table.
-const SETTINGS: &str = "SET statement_timeout = 0; SET lock_timeout = 0";
+const SETTINGS: &str = "SET statement_timeout = 0; SET lock_timeout = 0; SET quote_all_identifiers = off";
 /// One command at a time: what it builds looks like what another one left behind. A lock that waits would hold up what it
 /// waits for.
 const LOCK: &str = "pg_try_advisory_lock(hashtextextended('gatewright indexes ' || current_schema(), 0))";

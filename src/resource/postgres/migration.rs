@@ -20,9 +20,10 @@ pub type Job<T> = fn(&mut Connected<'_>, &[Table], &By) -> Result<Outcome<T>, Er
 
 /// Several gateways may start at once: one after the other migrates, and the others find nothing to do. A statement that waits
 /// for long transactions would make all others wait behind it, so it gives up soon.
+/// With `quote_all_identifiers`, the catalog would write types and columns in another way.
 const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; \
      SELECT pg_advisory_xact_lock(7453910388461935); \
-     SET LOCAL lock_timeout = '2s'; SET LOCAL statement_timeout = '30s'";
+     SET LOCAL lock_timeout = '2s'; SET LOCAL statement_timeout = '30s'; SET LOCAL quote_all_identifiers = off";
 /// A command may take as long as it takes.
 const PATIENTLY: &str = "SET LOCAL statement_timeout = 0";
 /// How often a migration is tried that did not get its locks.

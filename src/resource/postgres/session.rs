@@ -16,7 +16,7 @@ const PREPARED: usize = 64;
 /// A copy may take long, and a server may be set up to end what takes long. Where row security would hide rows, statements fail: a
 /// copy without them would not be one.
 const SETTINGS: &str = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET lock_timeout = '10s'; \
-     SET row_security = off";
+     SET row_security = off; SET quote_all_identifiers = off";
 
 /// An open connection. Not for threads of a runtime.
 pub struct Direct {

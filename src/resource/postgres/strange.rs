@@ -17,7 +17,8 @@ pub fn becomes(kind: ColumnType, found: &str) -> bool {
         ColumnType::Number => found == "real",
         ColumnType::Decimal => found.starts_with("numeric("),
         ColumnType::Json => found == "jsonb",
-        ColumnType::Datetime => found == "timestamp without time zone",
+        // `timestamp(3) with time zone` has fewer digits than a field.
+        ColumnType::Datetime => found == "timestamp without time zone" || found.starts_with("timestamp("),
         ColumnType::Uuid | ColumnType::Boolean | ColumnType::Date => false,
     }
 }
@@ -26,7 +27,7 @@ pub fn becomes(kind: ColumnType, found: &str) -> bool {
 pub fn convert(table: &str, column: &StrangeColumn, own: &str, kind: ColumnType) -> String {
     let name = format!("\"{}\"", column.name);
     let values = match kind {
-        ColumnType::Datetime => format!("{name} AT TIME ZONE 'UTC'"),
+        ColumnType::Datetime if column.kind.ends_with("without time zone") => format!("{name} AT TIME ZONE 'UTC'"),
         _ => format!("{name}::text::{own}"),
     };
     let of_enum = column.default.as_ref().filter(|_| column.kind.starts_with(ENUM));
