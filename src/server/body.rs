@@ -306,6 +306,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_body_is_complete_only_with_its_stream() {
+        let mut body = Limited::new(body(stream::iter([10])), u64::MAX, LONG, None);
+        body.ends_with_stream = true;
+        assert!(body.frame().await.unwrap().is_ok());
+        // The body has ended, and says that the stream has not.
+        assert!(body.frame().await.unwrap().unwrap_err().is::<CutOff>());
+        assert!(body.frame().await.is_none());
+    }
+
+    #[tokio::test]
     async fn nothing_follows_a_failure() {
         let mut body = Limited::new(body(stream::iter([10; 2])), 5, LONG, None);
         assert!(body.frame().await.unwrap().is_err());

@@ -2,6 +2,7 @@
 
 use crate::field_list::{elements, remove_connection};
 use bytes::Bytes;
+use gatewright_sdk::fields::server_owned;
 use gatewright_sdk::{Client, Facts, Request, Scheme};
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER,
@@ -17,28 +18,18 @@ const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection")
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// The fields that every intermediary removes, with those `Connection` names (RFC 9110 section 7.6.1).
 static HOP_BY_HOP: [HeaderName; 5] = [KEEP_ALIVE, PROXY_CONNECTION, TE, TRANSFER_ENCODING, UPGRADE];
-/// Fields of a response that mean something only in its head. In lower case.
-const ONLY_IN_HEAD: [&str; 22] = [
+/// Fields of a response that mean something only in its head, apart from those of the connection and of the server. In lower case.
+const ONLY_IN_HEAD: [&str; 12] = [
     "age",
     "cache-control",
-    "connection",
     "content-encoding",
-    "content-length",
     "content-range",
     "content-type",
-    "date",
     "expires",
-    "keep-alive",
     "location",
-    "proxy-authenticate",
-    "proxy-connection",
     "retry-after",
     "set-cookie",
     "strict-transport-security",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
     "vary",
     "www-authenticate",
 ];
@@ -214,9 +205,7 @@ pub(super) fn safe_trailers(sent: &HeaderMap) -> HeaderMap {
 /// Removes the trailers of a response that only the head may have: those that frame, route or control the response (RFC 9110 section
 /// 6.5.1), and cookies.
 pub(super) fn remove_unsafe_trailers(trailers: &mut HeaderMap) {
-    for name in ONLY_IN_HEAD {
-        trailers.remove(name);
-    }
+    server_owned().chain(ONLY_IN_HEAD).for_each(|name| drop(trailers.remove(name)));
 }
 
 /// Turns the head of an upstream's response into the head of ours. `false` if its framing is ambiguous or its transfer
